@@ -1,0 +1,1 @@
+//! Voxels are stored, planned, fed and assembled.
