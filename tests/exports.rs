@@ -1,14 +1,27 @@
 //! What the shared library shows to the loader: its name, its exports, its needs.
 
 use std::error::Error;
+use std::path::PathBuf;
 use std::process::Command;
 
-mod built;
+use programs::output_of;
+
+mod programs;
 
 type Outcome = Result<(), Box<dyn Error>>;
 
 /// The C library's parts and the compiler's own run-time library: present wherever a program runs at all.
 const PRESENT_EVERYWHERE: [&str; 4] = ["libc.so.6", "libm.so.6", "libgcc_s.so.1", "ld-linux-x86-64.so.2"];
+
+/// The shared library of the very build that this test belongs to: cargo puts both in one folder.
+fn library() -> Result<PathBuf, Box<dyn Error>> {
+    let library = std::env::current_exe()?.with_file_name("libvoxfeed.so");
+    if library.is_file() {
+        Ok(library)
+    } else {
+        Err(format!("{} is not built", library.display()).into())
+    }
+}
 
 /// What is wrong with `nm -D --defined-only` of a library.
 fn strange_exports(listing: &str) -> Vec<String> {
@@ -64,20 +77,16 @@ fn none_of(strange: &[String]) -> Outcome {
 
 #[test]
 fn only_vxf_symbols_are_exported() -> Outcome {
-    let listing = built::output_of(
-        Command::new("nm")
-            .args(["-D", "--defined-only"])
-            .arg(built::library()?),
-    )?;
+    let listing = output_of(Command::new("nm").args(["-D", "--defined-only"]).arg(library()?))?;
     none_of(&strange_exports(&listing))
 }
 
 #[test]
 fn the_library_has_its_name_stays_loaded_and_needs_little() -> Outcome {
-    let listing = built::output_of(
+    let listing = output_of(
         Command::new("readelf")
             .args(["-d", "-W"])
-            .arg(built::library()?)
+            .arg(library()?)
             .env("LC_ALL", "C"),
     )?;
     none_of(&strange_dynamics(&listing))

@@ -5,9 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use built::output_of;
+use programs::output_of;
 
-mod built;
+mod programs;
 
 type Outcome = Result<(), Box<dyn Error>>;
 

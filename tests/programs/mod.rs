@@ -1,19 +1,7 @@
-//! Where this build put the library, and running other programs on it.
+//! Running the programs that users have: compilers, cmake, what was just built.
 
 use std::error::Error;
-use std::path::PathBuf;
 use std::process::Command;
-
-/// The shared library of the very build that this test belongs to: cargo puts both in one folder.
-pub(crate) fn library() -> Result<PathBuf, Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let library = program.with_file_name("libvoxfeed.so");
-    if library.is_file() {
-        Ok(library)
-    } else {
-        Err(format!("{} is not built", library.display()).into())
-    }
-}
 
 /// Runs the command and gives what it printed; a failure is an error with all that it said.
 pub(crate) fn output_of(command: &mut Command) -> Result<String, Box<dyn Error>> {
