@@ -295,6 +295,12 @@ pub struct vxf_thing_options {
     pub flags: u32,
 }
 
+/// Called with each thing.
+pub type vxf_thing_callback = Option<unsafe extern \"C\" fn(thing: *mut vxf_thing, user_data: *mut c_void)>;
+
+/// How many axes a thing has at most.
+pub const VXF_MAX_NDIM: usize = 8;
+
 /// Makes a thing.
 #[unsafe(no_mangle)]
 pub unsafe extern \"C\" fn vxf_thing_new(options: *const vxf_thing_options, out: *mut *mut vxf_thing) -> vxf_status {}
@@ -302,13 +308,34 @@ pub unsafe extern \"C\" fn vxf_thing_new(options: *const vxf_thing_options, out:
 fn private() {}
 ";
 
+const USER: &str = "
+/// What speaks of other chapters' types.
+#[repr(C)]
+pub struct vxf_report {
+    /// What the last call came to.
+    pub status: vxf_status,
+    /// Zero.
+    pub reserved: u32,
+    /// The axes.
+    pub shape: [i64; VXF_MAX_NDIM],
+    /// Borrowed.
+    pub thing: *const vxf_thing,
+    /// Called when done.
+    pub done: vxf_thing_callback,
+}
+";
+
 #[test]
 fn a_chapter_keeps_its_noun_together_and_follows_the_mod_lines() -> Outcome {
     let room = tempfile::tempdir()?;
     let mod_file = room.path().join("mod.rs");
-    fs::write(&mod_file, "//! The door.\nmod status;\npub(crate) mod thing;\n")?;
+    fs::write(
+        &mod_file,
+        "//! The door.\nmod status;\npub(crate) mod thing;\nmod user;\n",
+    )?;
     fs::write(room.path().join("status.rs"), STATUS)?;
     fs::write(room.path().join("thing.rs"), NOUN)?;
+    fs::write(room.path().join("user.rs"), USER)?;
     let header = generate(&mod_file)?;
     let order = [
         "#define VXF_VERSION_MAJOR",
@@ -318,6 +345,10 @@ fn a_chapter_keeps_its_noun_together_and_follows_the_mod_lines() -> Outcome {
         "typedef struct vxf_thing vxf_thing;",
         "} vxf_thing_options;",
         "vxf_status vxf_thing_new(const vxf_thing_options *options, vxf_thing **out);",
+        "vxf_status status;",
+        "int64_t shape[VXF_MAX_NDIM];",
+        "const vxf_thing *thing;",
+        "} vxf_report;",
         "#endif /* VOXFEED_H */",
     ];
     let places: Vec<Option<usize>> = order.iter().map(|text| header.find(text)).collect();
