@@ -3,7 +3,10 @@
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     let unwinds = std::env::var("CARGO_CFG_PANIC").is_ok_and(|strategy| strategy == "unwind");
-    assert!(unwinds, "voxfeed needs panic = \"unwind\": a caught panic becomes an error status, not an abort");
+    assert!(
+        unwinds,
+        "voxfeed needs panic = \"unwind\": a caught panic becomes an error status, not an abort"
+    );
     match std::env::var("CARGO_CFG_TARGET_OS").as_deref() {
         Ok("linux") => {
             println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libvoxfeed.so.0");
