@@ -5,6 +5,7 @@
 //! are Rust, each using those on lower floors only.
 
 pub mod error;
+pub mod plan;
 pub mod random;
 pub mod store;
 pub mod sys;
