@@ -16,24 +16,14 @@ const PRESENT_EVERYWHERE: [&str; 4] = ["libc.so.6", "libm.so.6", "libgcc_s.so.1"
 /// The shared library of the very build that this test belongs to: cargo puts both in one folder.
 fn library() -> Result<PathBuf, Box<dyn Error>> {
     let library = std::env::current_exe()?.with_file_name("libvoxfeed.so");
-    if library.is_file() {
-        Ok(library)
-    } else {
-        Err(format!("{} is not built", library.display()).into())
-    }
+    if library.is_file() { Ok(library) } else { Err(format!("{} is not built", library.display()).into()) }
 }
 
 /// What is wrong with `nm -D --defined-only` of a library.
 fn strange_exports(listing: &str) -> Vec<String> {
-    let names: Vec<&str> = listing
-        .lines()
-        .filter_map(|line| line.split_whitespace().last())
-        .collect();
-    let mut strange: Vec<String> = names
-        .iter()
-        .filter(|name| !name.starts_with("vxf_"))
-        .map(|name| format!("exports {name}"))
-        .collect();
+    let names: Vec<&str> = listing.lines().filter_map(|line| line.split_whitespace().last()).collect();
+    let mut strange: Vec<String> =
+        names.iter().filter(|name| !name.starts_with("vxf_")).map(|name| format!("exports {name}")).collect();
     if names.is_empty() {
         strange.push("exports nothing".to_owned());
     }
@@ -53,11 +43,7 @@ fn strange_dynamics(listing: &str) -> Vec<String> {
             strange.push(format!("searches {value}"));
         }
     }
-    let has = |tag: &str, text: &str| {
-        listing
-            .lines()
-            .any(|line| line.contains(tag) && line.contains(text))
-    };
+    let has = |tag: &str, text: &str| listing.lines().any(|line| line.contains(tag) && line.contains(text));
     if !has("(SONAME)", "[libvoxfeed.so.0]") {
         strange.push("is not named libvoxfeed.so.0".to_owned());
     }
@@ -68,11 +54,7 @@ fn strange_dynamics(listing: &str) -> Vec<String> {
 }
 
 fn none_of(strange: &[String]) -> Outcome {
-    if strange.is_empty() {
-        Ok(())
-    } else {
-        Err(format!("the library {}", strange.join(", ")).into())
-    }
+    if strange.is_empty() { Ok(()) } else { Err(format!("the library {}", strange.join(", ")).into()) }
 }
 
 #[test]
@@ -83,12 +65,7 @@ fn only_vxf_symbols_are_exported() -> Outcome {
 
 #[test]
 fn the_library_has_its_name_stays_loaded_and_needs_little() -> Outcome {
-    let listing = output_of(
-        Command::new("readelf")
-            .args(["-d", "-W"])
-            .arg(library()?)
-            .env("LC_ALL", "C"),
-    )?;
+    let listing = output_of(Command::new("readelf").args(["-d", "-W"]).arg(library()?).env("LC_ALL", "C"))?;
     none_of(&strange_dynamics(&listing))
 }
 
@@ -107,10 +84,7 @@ fn a_wrong_dynamic_section_is_noticed() {
     let good = " 0x1 (NEEDED)  Shared library: [libc.so.6]\n 0xe (SONAME)  Library soname: [libvoxfeed.so.0]\n \
                 0x6ffffffb (FLAGS_1)  Flags: NOW NODELETE\n";
     assert!(strange_dynamics(good).is_empty());
-    assert_eq!(
-        strange_dynamics(&good.replace("libc.so.6", "libhdf5.so.103")),
-        ["needs libhdf5.so.103"]
-    );
+    assert_eq!(strange_dynamics(&good.replace("libc.so.6", "libhdf5.so.103")), ["needs libhdf5.so.103"]);
     assert_eq!(
         strange_dynamics(&good.replace("libvoxfeed.so.0", "libvoxfeed.so")),
         ["is not named libvoxfeed.so.0"]

@@ -25,13 +25,9 @@ fn committed() -> PathBuf {
 /// The files behind the `mod` lines of a `mod.rs`, in their order.
 fn chapters(mod_file: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let text = fs::read_to_string(mod_file).map_err(|error| format!("{}: {error}", mod_file.display()))?;
-    let lines = text
-        .lines()
-        .map(|line| line.trim_start_matches("pub ").trim_start_matches("pub(crate) "));
+    let lines = text.lines().map(|line| line.trim_start_matches("pub ").trim_start_matches("pub(crate) "));
     let names = lines.filter_map(|line| line.strip_prefix("mod ")?.strip_suffix(';'));
-    Ok(names
-        .map(|name| mod_file.with_file_name(format!("{name}.rs")))
-        .collect())
+    Ok(names.map(|name| mod_file.with_file_name(format!("{name}.rs"))).collect())
 }
 
 /// What one file offers to C, without what belongs to the header as a whole.
@@ -43,10 +39,7 @@ fn chapter(config: &cbindgen::Config, file: &Path) -> Result<String, Box<dyn Err
     config.cpp_compat = false;
     // Without this, a type that no function of its own chapter takes would be left out.
     config.export.include = offered_types(&fs::read_to_string(file)?);
-    let bindings = cbindgen::Builder::new()
-        .with_config(config)
-        .with_src(file)
-        .generate()?;
+    let bindings = cbindgen::Builder::new().with_config(config).with_src(file).generate()?;
     let mut text = Vec::new();
     bindings.write(&mut text);
     let text = on_one_line(&String::from_utf8(text)?);
@@ -78,23 +71,15 @@ fn on_one_line(text: &str) -> String {
 fn offered_types(text: &str) -> Vec<String> {
     let declared = text.lines().filter_map(|line| {
         let words = line.strip_prefix("pub ")?;
-        ["struct ", "union ", "type "]
-            .iter()
-            .find_map(|keyword| words.strip_prefix(keyword))
+        ["struct ", "union ", "type "].iter().find_map(|keyword| words.strip_prefix(keyword))
     });
     let names = declared.filter_map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next());
-    names
-        .filter(|name| name.starts_with("vxf_"))
-        .map(str::to_owned)
-        .collect()
+    names.filter(|name| name.starts_with("vxf_")).map(str::to_owned).collect()
 }
 
 /// Puts a negative constant into parentheses, so that it survives wherever a program writes it.
 fn with_parentheses(line: &str) -> String {
-    match line
-        .strip_prefix("#define ")
-        .and_then(|rest| rest.split_once(" -"))
-    {
+    match line.strip_prefix("#define ").and_then(|rest| rest.split_once(" -")) {
         Some((name, number)) if !name.contains(' ') => format!("#define {name} (-{number})"),
         _ => line.to_owned(),
     }
@@ -106,10 +91,8 @@ fn versions() -> String {
         ("MINOR", env!("CARGO_PKG_VERSION_MINOR")),
         ("PATCH", env!("CARGO_PKG_VERSION_PATCH")),
     ];
-    let defines: Vec<String> = numbers
-        .iter()
-        .map(|(name, number)| format!("#define VXF_VERSION_{name} {number}"))
-        .collect();
+    let defines: Vec<String> =
+        numbers.iter().map(|(name, number)| format!("#define VXF_VERSION_{name} {number}")).collect();
     format!(
         "/** The version that a program is compiled with; vxf_version_string() tells what it runs with. */\n{}",
         defines.join("\n")
@@ -119,15 +102,8 @@ fn versions() -> String {
 /// The whole header for the given `mod.rs` of the C door.
 fn generate(mod_file: &Path) -> Result<String, Box<dyn Error>> {
     let config = cbindgen::Config::from_file(top().join("cbindgen.toml"))?;
-    let guard = config
-        .include_guard
-        .clone()
-        .ok_or("cbindgen.toml names no include guard")?;
-    let includes: Vec<String> = config
-        .sys_includes
-        .iter()
-        .map(|name| format!("#include <{name}>"))
-        .collect();
+    let guard = config.include_guard.clone().ok_or("cbindgen.toml names no include guard")?;
+    let includes: Vec<String> = config.sys_includes.iter().map(|name| format!("#include <{name}>")).collect();
     let mut parts = vec![
         config.header.clone().unwrap_or_default().trim().to_owned(),
         format!("#ifndef {guard}\n#define {guard}"),
@@ -170,23 +146,11 @@ fn compiles(header: &Path, (compiler, standard): (&str, &str), program: &str) ->
     let room = tempfile::tempdir()?;
     let language = if compiler == "c++" { "c++" } else { "c" };
     let source = room.path().join("program");
-    let include = header
-        .file_name()
-        .ok_or("the header has no name")?
-        .to_string_lossy();
-    fs::write(
-        &source,
-        program.replace("HEADER", &format!("#include \"{include}\"\n")),
-    )?;
+    let include = header.file_name().ok_or("the header has no name")?.to_string_lossy();
+    fs::write(&source, program.replace("HEADER", &format!("#include \"{include}\"\n")))?;
     let mut command = Command::new(compiler);
-    command
-        .arg(format!("-std={standard}"))
-        .args(WARNINGS)
-        .args(["-fsyntax-only", "-x", language]);
-    command
-        .arg("-I")
-        .arg(header.parent().ok_or("the header lies nowhere")?)
-        .arg(&source);
+    command.arg(format!("-std={standard}")).args(WARNINGS).args(["-fsyntax-only", "-x", language]);
+    command.arg("-I").arg(header.parent().ok_or("the header lies nowhere")?).arg(&source);
     output_of(&mut command).map(drop)
 }
 
@@ -217,11 +181,7 @@ fn the_committed_header_is_the_generated_one() -> Outcome {
 fn the_header_compiles_alone_and_twice_in_every_mode() -> Outcome {
     for mode in MODES {
         compiles(&committed(), mode, "HEADER\nint main(void) { return 0; }\n")?;
-        compiles(
-            &committed(),
-            mode,
-            "HEADER\nHEADER\nint main(void) { return (int)vxf_abi_version(); }\n",
-        )?;
+        compiles(&committed(), mode, "HEADER\nHEADER\nint main(void) { return (int)vxf_abi_version(); }\n")?;
     }
     Ok(())
 }
@@ -329,10 +289,7 @@ pub struct vxf_report {
 fn a_chapter_keeps_its_noun_together_and_follows_the_mod_lines() -> Outcome {
     let room = tempfile::tempdir()?;
     let mod_file = room.path().join("mod.rs");
-    fs::write(
-        &mod_file,
-        "//! The door.\nmod status;\npub(crate) mod thing;\nmod user;\n",
-    )?;
+    fs::write(&mod_file, "//! The door.\nmod status;\npub(crate) mod thing;\nmod user;\n")?;
     fs::write(room.path().join("status.rs"), STATUS)?;
     fs::write(room.path().join("thing.rs"), NOUN)?;
     fs::write(room.path().join("user.rs"), USER)?;
@@ -352,19 +309,12 @@ fn a_chapter_keeps_its_noun_together_and_follows_the_mod_lines() -> Outcome {
         "#endif /* VOXFEED_H */",
     ];
     let places: Vec<Option<usize>> = order.iter().map(|text| header.find(text)).collect();
-    assert!(
-        places.iter().all(Option::is_some) && places.is_sorted(),
-        "{places:?}\n{header}"
-    );
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{header}");
     assert!(!header.contains("private"), "{header}");
 
     let file = room.path().join("voxfeed.h");
     fs::write(&file, &header)?;
     MODES.into_iter().try_for_each(|mode| {
-        compiles(
-            &file,
-            mode,
-            "HEADER\nHEADER\nint main(void) { return VXF_STATUS_OK; }\n",
-        )
+        compiles(&file, mode, "HEADER\nHEADER\nint main(void) { return VXF_STATUS_OK; }\n")
     })
 }

@@ -22,11 +22,7 @@ fn expected_line() -> String {
 /// Installs into one folder and moves the tree to another, so that a path that was baked in leads nowhere.
 fn installed_and_moved(room: &Path) -> Result<PathBuf, Box<dyn Error>> {
     let first = room.join("first");
-    output_of(
-        Command::new(top().join("x"))
-            .args(["install", "--prefix"])
-            .arg(&first),
-    )?;
+    output_of(Command::new(top().join("x")).args(["install", "--prefix"]).arg(&first))?;
     let moved = room.join("moved");
     fs::rename(&first, &moved)?;
     Ok(moved)
@@ -39,12 +35,7 @@ fn run(program: &Path) -> Result<String, Box<dyn Error>> {
 
 fn configure(build: &Path, definitions: &[String]) -> Result<String, Box<dyn Error>> {
     output_of(
-        Command::new("cmake")
-            .arg("-S")
-            .arg(top().join("tests/cmake"))
-            .arg("-B")
-            .arg(build)
-            .args(definitions),
+        Command::new("cmake").arg("-S").arg(top().join("tests/cmake")).arg("-B").arg(build).args(definitions),
     )
 }
 
@@ -58,12 +49,8 @@ fn build_and_run_consumers(build: &Path) -> Outcome {
 
 fn pkg_config(prefix: &Path, arguments: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
     let folder = prefix.join("lib/pkgconfig");
-    let said = output_of(
-        Command::new("pkg-config")
-            .args(arguments)
-            .arg("voxfeed")
-            .env("PKG_CONFIG_PATH", folder),
-    )?;
+    let said =
+        output_of(Command::new("pkg-config").args(arguments).arg("voxfeed").env("PKG_CONFIG_PATH", folder))?;
     Ok(said.split_whitespace().map(str::to_owned).collect())
 }
 
@@ -74,35 +61,20 @@ fn a_moved_installation_serves_cmake_and_pkg_config() -> Outcome {
     let place = format!("-DVOXFEED_PREFIX={}", prefix.display());
 
     let build = room.path().join("build");
-    configure(
-        &build,
-        &[
-            place.clone(),
-            format!("-DVOXFEED_ASKED={}", env!("CARGO_PKG_VERSION")),
-        ],
-    )?;
+    configure(&build, &[place.clone(), format!("-DVOXFEED_ASKED={}", env!("CARGO_PKG_VERSION"))])?;
     build_and_run_consumers(&build)?;
 
-    let refused = configure(
-        &room.path().join("next"),
-        &[place, "-DVOXFEED_ASKED=0.99".to_owned()],
-    );
+    let refused = configure(&room.path().join("next"), &[place, "-DVOXFEED_ASKED=0.99".to_owned()]);
     assert!(
         refused.is_err_and(|error| error.to_string().contains("0.99")),
         "another minor version must be refused"
     );
 
-    assert_eq!(
-        pkg_config(&prefix, &["--modversion"])?,
-        [env!("CARGO_PKG_VERSION")]
-    );
+    assert_eq!(pkg_config(&prefix, &["--modversion"])?, [env!("CARGO_PKG_VERSION")]);
     for (compiler, source) in [("cc", "consumer.c"), ("c++", "consumer.cpp")] {
         let program = room.path().join(source.replace('.', "_"));
         let mut compile = Command::new(compiler);
-        compile
-            .arg(top().join("tests/cmake").join(source))
-            .arg("-o")
-            .arg(&program);
+        compile.arg(top().join("tests/cmake").join(source)).arg("-o").arg(&program);
         if compiler == "c++" {
             compile.arg("-std=c++17");
         }
@@ -132,14 +104,8 @@ fn an_installation_has_the_promised_layout() -> Outcome {
     }
     let link = |name: &str| fs::read_link(prefix.join("lib").join(name));
     assert_eq!(link("libvoxfeed.so")?, Path::new("libvoxfeed.so.0"));
-    assert_eq!(
-        link("libvoxfeed.so.0")?,
-        PathBuf::from(format!("libvoxfeed.so.{version}"))
-    );
-    for file in [
-        "lib/pkgconfig/voxfeed.pc",
-        "lib/cmake/voxfeed/voxfeedTargets-shared.cmake",
-    ] {
+    assert_eq!(link("libvoxfeed.so.0")?, PathBuf::from(format!("libvoxfeed.so.{version}")));
+    for file in ["lib/pkgconfig/voxfeed.pc", "lib/cmake/voxfeed/voxfeedTargets-shared.cmake"] {
         let text = fs::read_to_string(prefix.join(file))?;
         assert!(
             !text.contains('@') && !text.contains("first"),

@@ -66,11 +66,7 @@ fn misplaced_doors(file: &File) -> Vec<String> {
 
 /// Whether `fn name` follows, after an optional ABI string: a type such as `extern "C" fn(u8)` has no name.
 fn defines_function(source: &Source, after_extern: usize) -> bool {
-    let mut tokens = source
-        .code
-        .iter()
-        .skip(after_extern)
-        .skip_while(|token| token.kind == Kind::Text);
+    let mut tokens = source.code.iter().skip(after_extern).skip_while(|token| token.kind == Kind::Text);
     tokens.next().is_some_and(|token| token.text == "fn")
         && tokens.next().is_some_and(|token| token.kind == Kind::Word)
 }
@@ -96,15 +92,10 @@ fn misplaced_dereferences(file: &File) -> Vec<String> {
         }
         let by_star = unsafe_depth > 0 && token.text == "*" && is_unary(&source, at);
         let by_call = DEREFERENCES.contains(&token.text.as_str());
-        let by_module = ["read", "write", "replace", "swap"]
-            .iter()
-            .any(|name| source.has(at, &["ptr", "::", name]));
+        let by_module =
+            ["read", "write", "replace", "swap"].iter().any(|name| source.has(at, &["ptr", "::", name]));
         if by_star || by_call || by_module {
-            wrong.push(say(
-                file,
-                token,
-                "callers' pointers are dereferenced in capi/handle.rs alone",
-            ));
+            wrong.push(say(file, token, "callers' pointers are dereferenced in capi/handle.rs alone"));
         }
     }
     wrong
@@ -162,11 +153,7 @@ fn misplaced_formats(file: &File) -> Vec<String> {
         let variant =
             token.text.starts_with(|c: char| c.is_ascii_uppercase()) && at > 0 && source.has(at - 1, &["::"]);
         if !(below(file, &["src/capi/"]) && (constant || variant)) {
-            wrong.push(say(
-                file,
-                token,
-                &format!("a format's name outside store: {}", token.text),
-            ));
+            wrong.push(say(file, token, &format!("a format's name outside store: {}", token.text)));
         }
     }
     wrong
@@ -220,28 +207,12 @@ fn count(check: fn(&File) -> Vec<String>, path: &str, text: &str) -> usize {
 #[test]
 fn misplaced_unsafe_is_noticed() {
     let lift = "#![expect(unsafe_code, reason = \"the cellar\")]";
-    assert_eq!(
-        count(misplaced_unsafe, "src/feed/ring.rs", "fn f() { unsafe { g() } }"),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_unsafe,
-            "src/feed/ring.rs",
-            "unsafe impl Send for Ring {}"
-        ),
-        1
-    );
+    assert_eq!(count(misplaced_unsafe, "src/feed/ring.rs", "fn f() { unsafe { g() } }"), 1);
+    assert_eq!(count(misplaced_unsafe, "src/feed/ring.rs", "unsafe impl Send for Ring {}"), 1);
     assert_eq!(count(misplaced_unsafe, "src/feed/mod.rs", lift), 1);
-    assert_eq!(
-        count(misplaced_unsafe, "src/lib.rs", "#[expect(unsafe_code)] mod feed;"),
-        1
-    );
+    assert_eq!(count(misplaced_unsafe, "src/lib.rs", "#[expect(unsafe_code)] mod feed;"), 1);
     assert_eq!(count(misplaced_unsafe, "src/sys/memory.rs", lift), 1);
-    assert_eq!(
-        count(misplaced_unsafe, "src/sys/mod.rs", "#![allow(unsafe_code)]"),
-        1
-    );
+    assert_eq!(count(misplaced_unsafe, "src/sys/mod.rs", "#![allow(unsafe_code)]"), 1);
     assert_eq!(count(misplaced_unsafe, "src/sys/mod.rs", lift), 0);
     assert_eq!(
         count(
@@ -251,67 +222,19 @@ fn misplaced_unsafe_is_noticed() {
         ),
         0
     );
-    assert_eq!(
-        count(misplaced_unsafe, "src/sys/memory.rs", "fn f() { unsafe { g() } }"),
-        0
-    );
-    assert_eq!(
-        count(
-            misplaced_unsafe,
-            "src/feed/ring.rs",
-            "// unsafe\nlet a = \"unsafe\";"
-        ),
-        0
-    );
+    assert_eq!(count(misplaced_unsafe, "src/sys/memory.rs", "fn f() { unsafe { g() } }"), 0);
+    assert_eq!(count(misplaced_unsafe, "src/feed/ring.rs", "// unsafe\nlet a = \"unsafe\";"), 0);
 }
 
 #[test]
 fn misplaced_doors_are_noticed() {
-    assert_eq!(
-        count(misplaced_doors, "src/feed/a.rs", "pub extern \"C\" fn f() {}"),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_doors,
-            "src/sys/a.rs",
-            "unsafe extern \"system\" fn f() {}"
-        ),
-        1
-    );
+    assert_eq!(count(misplaced_doors, "src/feed/a.rs", "pub extern \"C\" fn f() {}"), 1);
+    assert_eq!(count(misplaced_doors, "src/sys/a.rs", "unsafe extern \"system\" fn f() {}"), 1);
     assert_eq!(count(misplaced_doors, "src/sys/a.rs", "extern fn f() {}"), 1);
-    assert_eq!(
-        count(
-            misplaced_doors,
-            "src/sys/a.rs",
-            "#[unsafe(no_mangle)] pub fn f() {}"
-        ),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_doors,
-            "src/sys/a.rs",
-            "type F = unsafe extern \"C\" fn(u8);"
-        ),
-        0
-    );
-    assert_eq!(
-        count(
-            misplaced_doors,
-            "src/sys/a.rs",
-            "unsafe extern \"C\" { fn dlopen(); }"
-        ),
-        0
-    );
-    assert_eq!(
-        count(
-            misplaced_doors,
-            "src/capi/a.rs",
-            "#[unsafe(no_mangle)] pub extern \"C\" fn f() {}"
-        ),
-        0
-    );
+    assert_eq!(count(misplaced_doors, "src/sys/a.rs", "#[unsafe(no_mangle)] pub fn f() {}"), 1);
+    assert_eq!(count(misplaced_doors, "src/sys/a.rs", "type F = unsafe extern \"C\" fn(u8);"), 0);
+    assert_eq!(count(misplaced_doors, "src/sys/a.rs", "unsafe extern \"C\" { fn dlopen(); }"), 0);
+    assert_eq!(count(misplaced_doors, "src/capi/a.rs", "#[unsafe(no_mangle)] pub extern \"C\" fn f() {}"), 0);
 }
 
 #[test]
@@ -327,64 +250,28 @@ fn misplaced_dereferences_are_noticed() {
         "unsafe { std::ptr::write(out, 1) };",
         "let b = unsafe { Box::from_raw(p) };",
     ] {
-        assert_eq!(
-            count(misplaced_dereferences, "src/capi/loader.rs", text),
-            1,
-            "{text}"
-        );
-        assert_eq!(
-            count(misplaced_dereferences, "src/capi/handle.rs", text),
-            0,
-            "{text}"
-        );
+        assert_eq!(count(misplaced_dereferences, "src/capi/loader.rs", text), 1, "{text}");
+        assert_eq!(count(misplaced_dereferences, "src/capi/handle.rs", text), 0, "{text}");
     }
     for text in [
         "pub unsafe extern \"C\" fn f(a: *const u8, b: *mut u8) { let c = unsafe { handle::borrow(a as *mut u8) }; }",
         "let a = *safe; let b = unsafe { f(2 * n, (m) * n) };",
         "unsafe { f() }; *safe = 1;",
     ] {
-        assert_eq!(
-            count(misplaced_dereferences, "src/capi/loader.rs", text),
-            0,
-            "{text}"
-        );
+        assert_eq!(count(misplaced_dereferences, "src/capi/loader.rs", text), 0, "{text}");
     }
 }
 
 #[test]
 fn misplaced_cuda_is_noticed() {
+    assert_eq!(count(misplaced_cuda, "src/device/buffer.rs", "use cudarc::driver;"), 1);
+    assert_eq!(count(misplaced_cuda, "src/sys/memory.rs", "unsafe { cuMemAlloc(n) }"), 1);
+    assert_eq!(count(misplaced_cuda, "src/feed/ring.rs", "use crate::sys::cuda::Stream;"), 1);
     assert_eq!(
-        count(misplaced_cuda, "src/device/buffer.rs", "use cudarc::driver;"),
-        1
-    );
-    assert_eq!(
-        count(misplaced_cuda, "src/sys/memory.rs", "unsafe { cuMemAlloc(n) }"),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_cuda,
-            "src/feed/ring.rs",
-            "use crate::sys::cuda::Stream;"
-        ),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_cuda,
-            "src/device/buffer.rs",
-            "use crate::sys::cuda::Stream; let cut = custom;"
-        ),
+        count(misplaced_cuda, "src/device/buffer.rs", "use crate::sys::cuda::Stream; let cut = custom;"),
         0
     );
-    assert_eq!(
-        count(
-            misplaced_cuda,
-            "src/sys/cuda/stream.rs",
-            "use cudarc::driver; cuInit(0);"
-        ),
-        0
-    );
+    assert_eq!(count(misplaced_cuda, "src/sys/cuda/stream.rs", "use cudarc::driver; cuInit(0);"), 0);
 }
 
 #[test]
@@ -392,41 +279,16 @@ fn misplaced_format_names_are_noticed() {
     assert_eq!(count(misplaced_formats, "src/assemble/nifti.rs", ""), 1);
     assert_eq!(count(misplaced_formats, "src/assemble/nifti2/header.rs", ""), 1);
     assert_eq!(count(misplaced_formats, "src/feed/a.rs", "mod npy {}"), 1);
-    assert_eq!(
-        count(misplaced_formats, "src/assemble/a.rs", "fn save_as_nifti() {}"),
-        1
-    );
-    assert_eq!(
-        count(
-            misplaced_formats,
-            "src/plan/a.rs",
-            "use crate::store::NiftiVolume;"
-        ),
-        1
-    );
+    assert_eq!(count(misplaced_formats, "src/assemble/a.rs", "fn save_as_nifti() {}"), 1);
+    assert_eq!(count(misplaced_formats, "src/plan/a.rs", "use crate::store::NiftiVolume;"), 1);
     assert_eq!(count(misplaced_formats, "src/capi/a.rs", "fn open_hdf5() {}"), 1);
     assert_eq!(
-        count(
-            misplaced_formats,
-            "src/capi/a.rs",
-            "pub const NIFTI: Self = Self(1); f(Format::Nifti);"
-        ),
+        count(misplaced_formats, "src/capi/a.rs", "pub const NIFTI: Self = Self(1); f(Format::Nifti);"),
         0
     );
+    assert_eq!(count(misplaced_formats, "src/store/nifti/header.rs", "struct NiftiHeader;"), 0);
     assert_eq!(
-        count(
-            misplaced_formats,
-            "src/store/nifti/header.rs",
-            "struct NiftiHeader;"
-        ),
-        0
-    );
-    assert_eq!(
-        count(
-            misplaced_formats,
-            "src/feed/a.rs",
-            "// nifti\n#[cfg(test)] mod tests { fn npy() {} }"
-        ),
+        count(misplaced_formats, "src/feed/a.rs", "// nifti\n#[cfg(test)] mod tests { fn npy() {} }"),
         0
     );
 }

@@ -41,16 +41,11 @@ fn too_long(file: &File) -> Option<String> {
 }
 
 fn is_data(path: &str) -> bool {
-    [".json", ".txt", ".csv", ".svg"]
-        .iter()
-        .any(|ending| path.ends_with(ending))
+    [".json", ".txt", ".csv", ".svg"].iter().any(|ending| path.ends_with(ending))
 }
 
 fn empty_name(file: &File) -> Option<String> {
-    let mut parts = file
-        .path
-        .split('/')
-        .map(|part| part.split('.').next().unwrap_or_default());
+    let mut parts = file.path.split('/').map(|part| part.split('.').next().unwrap_or_default());
     parts
         .find(|part| EMPTY_NAMES.contains(part) || (*part == "core" && file.path.starts_with("src/")))
         .map(|part| format!("{}: '{part}' says nothing about what is inside", file.path))
@@ -107,27 +102,16 @@ fn glob_exports(file: &File) -> Vec<String> {
         let public = at > 0 && (source.has(at - 1, &["pub"]) || source.has(at - 1, &[")"]));
         if token.text == "use"
             && public
-            && source
-                .texts(at)
-                .take_while(|text| *text != ";")
-                .any(|text| text == "*")
+            && source.texts(at).take_while(|text| *text != ";").any(|text| text == "*")
         {
-            wrong.push(format!(
-                "{}:{}: a glob re-export hides what a room offers",
-                file.path, token.line
-            ));
+            wrong.push(format!("{}:{}: a glob re-export hides what a room offers", file.path, token.line));
         }
     }
     wrong
 }
 
 fn unfinished(file: &File) -> Vec<String> {
-    let marks = [
-        concat!("TO", "DO"),
-        concat!("FIX", "ME"),
-        concat!("X", "XX"),
-        concat!("HA", "CK"),
-    ];
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME"), concat!("X", "XX"), concat!("HA", "CK")];
     let mut wrong = Vec::new();
     for (at, line) in file.text.lines().enumerate() {
         let mut words = line.split(|c: char| !c.is_alphanumeric() && c != '_');
@@ -152,10 +136,7 @@ fn code_in_comments(file: &File) -> Vec<String> {
     let mut wrong = Vec::new();
     for token in plain {
         for (at, line) in token.text.lines().enumerate() {
-            if looks_like_code(
-                line.trim_start_matches(['/', '*', ' '])
-                    .trim_end_matches(['/', '*', ' ']),
-            ) {
+            if looks_like_code(line.trim_start_matches(['/', '*', ' ']).trim_end_matches(['/', '*', ' '])) {
                 wrong.push(format!("{}:{}: commented-out code", file.path, token.line + at));
             }
         }
@@ -165,9 +146,7 @@ fn code_in_comments(file: &File) -> Vec<String> {
 
 /// Prose ends in `;` at times, and speaks of `f(x)`: only both together, or a statement's keyword, count as code.
 fn looks_like_code(line: &str) -> bool {
-    let statement = [
-        "let ", "use ", "pub ", "fn ", "return ", "impl ", "#[", "#include", "if (", "for (",
-    ];
+    let statement = ["let ", "use ", "pub ", "fn ", "return ", "impl ", "#[", "#include", "if (", "for ("];
     let ends = line.ends_with([';', '{', '}']);
     let marks = ["(", " = ", "::", "+= ", "->", "}"];
     ends && (statement.iter().any(|word| line.starts_with(word))
@@ -178,9 +157,7 @@ fn uninvited<'a>(names: impl IntoIterator<Item = &'a str>, ignored: &str) -> Vec
     let is_ignored = |name: &str| ignored.lines().any(|line| line.trim_start_matches('/') == name);
     let known = |name: &str| TOP_LEVEL.contains(&name);
     let strangers = names.into_iter().filter(|name| !known(name) && !is_ignored(name));
-    strangers
-        .map(|name| format!("{name}: has no place at the top of the repository"))
-        .collect()
+    strangers.map(|name| format!("{name}: has no place at the top of the repository")).collect()
 }
 
 #[test]
@@ -212,19 +189,15 @@ fn nothing_is_left_unfinished() -> crate::Outcome {
 fn comments_hold_no_code() -> crate::Outcome {
     let files = written_files()?;
     let in_c_style = [".rs", ".c", ".h", ".cpp", ".hpp"];
-    let code = files
-        .iter()
-        .filter(|file| in_c_style.iter().any(|ending| file.path.ends_with(ending)));
+    let code = files.iter().filter(|file| in_c_style.iter().any(|ending| file.path.ends_with(ending)));
     crate::none_of(code.flat_map(code_in_comments))
 }
 
 #[test]
 fn the_top_level_is_tidy() -> crate::Outcome {
     let entries = fs::read_dir(top())?.collect::<Result<Vec<_>, _>>()?;
-    let names: Vec<String> = entries
-        .iter()
-        .map(|entry| entry.file_name().to_string_lossy().into_owned())
-        .collect();
+    let names: Vec<String> =
+        entries.iter().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let ignored = fs::read_to_string(top().join(".gitignore"))?;
     crate::none_of(uninvited(names.iter().map(String::as_str), &ignored))
 }
@@ -251,10 +224,7 @@ fn logic_in_a_mod_file_is_noticed() {
         check("//! Docs.\nmod a;\npub mod b;\npub(crate) mod c;\npub use a::{A, B};\npub(crate) use b::C;"),
         0
     );
-    assert_eq!(
-        check("#![expect(unsafe_code, reason = \"x\")]\n#[cfg(test)]\nmod tests;"),
-        0
-    );
+    assert_eq!(check("#![expect(unsafe_code, reason = \"x\")]\n#[cfg(test)]\nmod tests;"), 0);
     assert_eq!(check("mod a;\nfn f() {}"), 1);
     assert_eq!(check("pub struct A;"), 1);
     assert_eq!(check("const N: usize = 1;"), 1);
@@ -274,19 +244,10 @@ fn a_glob_re_export_is_noticed() {
 #[test]
 fn unfinished_work_is_noticed() {
     let mark = concat!("TO", "DO");
-    assert_eq!(
-        unfinished(&File::new("src/a.rs", &format!("// {mark}: more"))).len(),
-        1
-    );
-    assert_eq!(
-        unfinished(&File::new("bindings/a.py", &format!("x = 1\n# {mark}(me)"))).len(),
-        1
-    );
+    assert_eq!(unfinished(&File::new("src/a.rs", &format!("// {mark}: more"))).len(), 1);
+    assert_eq!(unfinished(&File::new("bindings/a.py", &format!("x = 1\n# {mark}(me)"))).len(), 1);
     assert_eq!(unfinished(&File::new("src/a.rs", "fn f() { todo!() }")).len(), 1);
-    assert_eq!(
-        unfinished(&File::new("src/a.rs", "// what is to do here; method")).len(),
-        0
-    );
+    assert_eq!(unfinished(&File::new("src/a.rs", "// what is to do here; method")).len(), 0);
 }
 
 #[test]
@@ -294,10 +255,7 @@ fn code_in_a_comment_is_noticed() {
     let check = |text: &str| code_in_comments(&File::new("src/a.rs", text)).len();
     assert_eq!(check("// let a = 1;\n// f(a);"), 2);
     assert_eq!(check("/* for (i = 0; i < n; i++) {\n   a += b;\n} */"), 3);
-    assert_eq!(
-        check("// The slot is lent;\n// f(x) is its next state, see {this}."),
-        0
-    );
+    assert_eq!(check("// The slot is lent;\n// f(x) is its next state, see {this}."), 0);
     assert_eq!(check("/// let a = 1;\n//! f(a);"), 0);
 }
 

@@ -17,25 +17,8 @@ const ROOMS: [Room; 12] = [
     ("device", 4, &["sys", "voxel", "error"]),
     ("plan", 5, &["store", "random", "voxel", "error"]),
     ("transform", 5, &["sys", "random", "voxel", "error"]),
-    (
-        "feed",
-        6,
-        &[
-            "plan",
-            "transform",
-            "store",
-            "device",
-            "sys",
-            "random",
-            "voxel",
-            "error",
-        ],
-    ),
-    (
-        "assemble",
-        6,
-        &["plan", "store", "device", "sys", "voxel", "error"],
-    ),
+    ("feed", 6, &["plan", "transform", "store", "device", "sys", "random", "voxel", "error"]),
+    ("assemble", 6, &["plan", "store", "device", "sys", "voxel", "error"]),
     ("prepare", 6, &["store", "transform", "sys", "voxel", "error"]),
     (
         "capi",
@@ -59,10 +42,7 @@ const ROOMS: [Room; 12] = [
 /// What pure rooms leave to others: a room, and the parts of std that it must not touch.
 const PURE: [(&str, &[&str]); 4] = [
     ("voxel", &["fs", "io", "net", "process", "thread", "time"]),
-    (
-        "random",
-        &["fs", "io", "net", "process", "sync", "thread", "time"],
-    ),
+    ("random", &["fs", "io", "net", "process", "sync", "thread", "time"]),
     ("plan", &["fs", "io", "net", "process", "thread", "time"]),
     ("transform", &["fs", "io", "net", "process", "thread", "time"]),
 ];
@@ -104,11 +84,7 @@ fn names_behind_the_root(file: &File) -> Vec<(String, usize)> {
 fn module_depth(path: &str) -> usize {
     let inside = path.strip_prefix("src/").unwrap_or(path);
     let names = inside.split('/').count();
-    if inside.ends_with("/mod.rs") {
-        names - 1
-    } else {
-        names
-    }
+    if inside.ends_with("/mod.rs") { names - 1 } else { names }
 }
 
 /// The name at `start`, or the first name of each branch of the group that opens there.
@@ -162,10 +138,7 @@ fn impure_uses(file: &File) -> Vec<String> {
         }
         for (name, line) in first_names(&source, at + 2) {
             if forbidden.contains(&name.as_str()) {
-                wrong.push(format!(
-                    "{}:{line}: {room} is pure and must not use std::{name}",
-                    file.path
-                ));
+                wrong.push(format!("{}:{line}: {room} is pure and must not use std::{name}", file.path));
             }
         }
     }
@@ -177,10 +150,7 @@ fn circle(files: &[File]) -> Option<Vec<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for file in files {
         let Some(room) = file.room() else { continue };
-        let names = names_behind_the_root(file)
-            .into_iter()
-            .map(|(name, _)| name)
-            .filter(|name| name != room);
+        let names = names_behind_the_root(file).into_iter().map(|(name, _)| name).filter(|name| name != room);
         uses.entry(room.to_owned()).or_default().extend(names);
     }
     // Rooms that use nobody left can be in no circle; what cannot be taken away is one.
@@ -191,11 +161,7 @@ fn circle(files: &[File]) -> Option<Vec<String>> {
     {
         uses.remove(&free);
     }
-    if uses.is_empty() {
-        None
-    } else {
-        Some(uses.into_keys().collect())
-    }
+    if uses.is_empty() { None } else { Some(uses.into_keys().collect()) }
 }
 
 fn has_room(uses: &BTreeMap<String, BTreeSet<String>>, name: &str) -> bool {
@@ -203,20 +169,12 @@ fn has_room(uses: &BTreeMap<String, BTreeSet<String>>, name: &str) -> bool {
 }
 
 fn rooms_that_look_up(rooms: &[Room]) -> Vec<String> {
-    let floor_of = |name: &str| {
-        rooms
-            .iter()
-            .find(|room| room.0 == name)
-            .map_or(u8::MAX, |room| room.1)
-    };
+    let floor_of = |name: &str| rooms.iter().find(|room| room.0 == name).map_or(u8::MAX, |room| room.1);
     let mut wrong = Vec::new();
     for (name, floor, allowed) in rooms {
         for used in *allowed {
             if floor_of(used) >= *floor {
-                wrong.push(format!(
-                    "{name} on floor {floor} may use {used} on floor {}",
-                    floor_of(used)
-                ));
+                wrong.push(format!("{name} on floor {floor} may use {used} on floor {}", floor_of(used)));
             }
         }
     }
@@ -299,14 +257,8 @@ fn a_circle_of_rooms_is_noticed() {
 fn a_pure_room_with_a_clock_is_noticed() {
     let found = impure_uses(&File::new("src/plan/epoch.rs", "use std::{fmt, time::Instant};"));
     assert_eq!(found.len(), 1, "{found:?}");
-    let found = impure_uses(&File::new(
-        "src/voxel/shape.rs",
-        "fn f() { std::thread::yield_now() }",
-    ));
+    let found = impure_uses(&File::new("src/voxel/shape.rs", "fn f() { std::thread::yield_now() }"));
     assert_eq!(found.len(), 1, "{found:?}");
-    let found = impure_uses(&File::new(
-        "src/store/npy.rs",
-        "use std::fs::File; use std::io::Read;",
-    ));
+    let found = impure_uses(&File::new("src/store/npy.rs", "use std::fs::File; use std::io::Read;"));
     assert!(found.is_empty(), "{found:?}");
 }

@@ -33,12 +33,7 @@ impl Source {
         let mut lexer = Lexer { rest: text, line: 1 };
         let mut source = Self::default();
         while let Some((kind, text, line)) = lexer.next_token() {
-            let token = Token {
-                kind,
-                text: text.to_owned(),
-                line,
-                in_tests: false,
-            };
+            let token = Token { kind, text: text.to_owned(), line, in_tests: false };
             match kind {
                 Kind::Comment | Kind::DocComment => source.comments.push(token),
                 _ => source.code.push(token),
@@ -91,10 +86,7 @@ impl<'a> Lexer<'a> {
         }
         if rest.starts_with("/*") {
             let doc = rest.starts_with("/**") || rest.starts_with("/*!");
-            return (
-                if doc { Kind::DocComment } else { Kind::Comment },
-                block_comment(rest),
-            );
+            return (if doc { Kind::DocComment } else { Kind::Comment }, block_comment(rest));
         }
         if let Some(length) = string(rest) {
             return (Kind::Text, length);
@@ -106,14 +98,7 @@ impl<'a> Lexer<'a> {
             let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
             return (Kind::Word, end.unwrap_or(rest.len()));
         }
-        (
-            Kind::Mark,
-            if rest.starts_with("::") {
-                2
-            } else {
-                first.len_utf8()
-            },
-        )
+        (Kind::Mark, if rest.starts_with("::") { 2 } else { first.len_utf8() })
     }
 }
 
@@ -152,11 +137,7 @@ fn string(text: &str) -> Option<usize> {
         let hashes = body.len() - body.trim_start_matches('#').len();
         let end = format!("\"{}", "#".repeat(hashes));
         let inside = body.get(hashes + 1..)?;
-        return Some(
-            inside
-                .find(&end)
-                .map_or(text.len(), |at| start + hashes + 1 + at + end.len()),
-        );
+        return Some(inside.find(&end).map_or(text.len(), |at| start + hashes + 1 + at + end.len()));
     }
     let inside = body.strip_prefix('"')?;
     Some(escaped_end(inside, '"').map_or(text.len(), |at| start + 1 + at))
@@ -183,14 +164,9 @@ fn quoted(text: &str) -> (Kind, usize) {
     let mut chars = inside.chars();
     let first = chars.next();
     if first == Some('\\') || chars.next() == Some('\'') {
-        return (
-            Kind::Text,
-            escaped_end(inside, '\'').map_or(text.len(), |at| at + 1),
-        );
+        return (Kind::Text, escaped_end(inside, '\'').map_or(text.len(), |at| at + 1));
     }
-    let end = inside
-        .find(|c: char| !c.is_alphanumeric() && c != '_')
-        .unwrap_or(inside.len());
+    let end = inside.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(inside.len());
     (Kind::Lifetime, 1 + end.max(1))
 }
 
@@ -198,12 +174,7 @@ fn mark_test_modules(code: &mut [Token]) {
     let opening = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut at = 0;
     while at < code.len() {
-        let starts = code
-            .iter()
-            .skip(at)
-            .map(|token| token.text.as_str())
-            .take(opening.len())
-            .eq(opening);
+        let starts = code.iter().skip(at).map(|token| token.text.as_str()).take(opening.len()).eq(opening);
         if !starts {
             at += 1;
             continue;
@@ -237,10 +208,7 @@ fn strings_and_comments_are_not_code() {
 
 #[test]
 fn lifetimes_do_not_swallow_code() {
-    assert_eq!(
-        words("fn a<'a>(x: &'a u8) { 'b' }").last().map(String::as_str),
-        Some("}")
-    );
+    assert_eq!(words("fn a<'a>(x: &'a u8) { 'b' }").last().map(String::as_str), Some("}"));
     assert!(words("impl<'de> X<'_> { unsafe {} }").contains(&"unsafe".to_owned()));
 }
 

@@ -14,10 +14,7 @@ pub(crate) struct File {
 impl File {
     /// A made-up file for trying a check.
     pub(crate) fn new(path: &str, text: &str) -> Self {
-        Self {
-            path: path.to_owned(),
-            text: text.to_owned(),
-        }
+        Self { path: path.to_owned(), text: text.to_owned() }
     }
 
     /// The room that the file lies in: `feed` for `src/feed/ring.rs`, `random` for `src/random.rs`.
@@ -50,15 +47,9 @@ pub(crate) fn files_below(folder: &str) -> Result<Vec<File>, Box<dyn Error>> {
 
 /// All Rust files of the crate itself.
 pub(crate) fn crate_files() -> Result<Vec<File>, Box<dyn Error>> {
-    let files: Vec<File> = files_below("src")?
-        .into_iter()
-        .filter(|file| file.path.ends_with(".rs"))
-        .collect();
-    if files.is_empty() {
-        Err("no Rust file found below src".into())
-    } else {
-        Ok(files)
-    }
+    let files: Vec<File> =
+        files_below("src")?.into_iter().filter(|file| file.path.ends_with(".rs")).collect();
+    if files.is_empty() { Err("no Rust file found below src".into()) } else { Ok(files) }
 }
 
 /// All files that people write by hand, in every folder that holds such.
@@ -68,10 +59,7 @@ pub(crate) fn written_files() -> Result<Vec<File>, Box<dyn Error>> {
         files.extend(files_below(folder)?);
     }
     for name in ["x", "build.rs", "CMakeLists.txt"] {
-        files.push(File {
-            path: name.to_owned(),
-            text: fs::read_to_string(top().join(name))?,
-        });
+        files.push(File { path: name.to_owned(), text: fs::read_to_string(top().join(name))? });
     }
     Ok(files)
 }

@@ -1,0 +1,26 @@
+//! Volumes, subjects and datasets on disk: headers first, then blocks of voxels in the stored dtype.
+//!
+//! Every format gives the same thing, a [`Volume`]: a header, and strided blocks of stored bytes. What a
+//! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
+
+mod array;
+mod dataset;
+mod decoded;
+mod extract;
+mod files;
+mod hdf5;
+mod nifti;
+mod npy;
+mod npz;
+mod open;
+mod subject;
+mod volume;
+
+pub use array::{FileArray, MemoryArray};
+pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
+pub use decoded::Decoded;
+pub use extract::{Extraction, Reader};
+pub use files::{Files, Io};
+pub use open::{Choice, volume};
+pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
+pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};

@@ -1,0 +1,219 @@
+//! What every format gives: a header, and blocks of stored voxels.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::sys::{FileMap, Scale};
+use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
+
+/// What a volume's file says of it, before any voxel is read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Header {
+    /// The spatial axes, slowest first.
+    pub shape: Shape,
+    /// The channels: components of each voxel, or volumes stacked on an axis of their own.
+    pub channels: usize,
+    /// The dtype of the stored numbers.
+    pub dtype: DType,
+    /// The map from stored numbers to values, where the file has one.
+    pub scale: Option<Scale>,
+    /// Where the voxels lie in the patient, where the file says so.
+    pub affine: Option<Affine>,
+    /// The file, the place in it, and its format.
+    pub origin: Origin,
+}
+
+/// Where a volume comes from.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file; empty for a volume in memory.
+    pub path: PathBuf,
+    /// The dataset or member in the file, where it has several.
+    pub inner: String,
+    /// The format's name.
+    pub format: &'static str,
+}
+
+impl Header {
+    /// The dtype that holds every value: the stored one, or a float where stored numbers are scaled.
+    pub fn value_dtype(&self) -> DType {
+        let wide = matches!(self.dtype, DType::I32 | DType::U32 | DType::I64 | DType::U64 | DType::F64);
+        match (self.scale, wide) {
+            (None, _) => self.dtype,
+            (Some(_), true) => DType::F64,
+            (Some(_), false) => DType::F32,
+        }
+    }
+
+    /// The stored bytes of all voxels.
+    ///
+    /// # Errors
+    /// `Range` where they overflow.
+    pub fn byte_len(&self) -> Result<usize> {
+        self.shape.byte_len(self.channels, self.dtype.byte_len())
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.path.as_os_str().is_empty(), self.inner.is_empty()) {
+            (true, _) => write!(f, "volume in memory"),
+            (false, true) => write!(f, "{}", self.path.display()),
+            (false, false) => write!(f, "{}:{}", self.path.display(), self.inner),
+        }
+    }
+}
+
+/// What is wanted of a volume: some channels of a region that lies inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Window {
+    /// The first channel wanted.
+    pub channel: usize,
+    /// The number of channels wanted.
+    pub channels: usize,
+    /// The region wanted, inside the volume.
+    pub region: Region,
+}
+
+/// The bytes of a block, wherever they are.
+#[derive(Debug)]
+pub enum Bytes<'a> {
+    /// In the volume or in the reader's scratch.
+    Borrowed(&'a [u8]),
+    /// In a mapped file.
+    Mapped(Arc<FileMap>),
+    /// In memory that several readers share.
+    Shared(Arc<Vec<u8>>),
+}
+
+/// A window of stored voxels: a strided view of bytes in the stored dtype.
+#[derive(Debug)]
+pub struct Block<'a> {
+    /// The bytes.
+    pub bytes: Bytes<'a>,
+    /// The byte of the window's first voxel in its first channel.
+    pub first: usize,
+    /// The bytes from one position to the next: channel first, then the spatial axes as in the shape.
+    pub strides: [isize; MAX_AXES + 1],
+    /// Whether the bytes of each voxel are in the order of the other kind of machine.
+    pub swapped: bool,
+}
+
+impl Block<'_> {
+    /// The bytes, checked where they come from a file that may have changed.
+    ///
+    /// # Errors
+    /// `Format` where a mapped file has become smaller.
+    pub fn as_bytes(&self) -> Result<&[u8]> {
+        match &self.bytes {
+            Bytes::Borrowed(bytes) => Ok(bytes),
+            Bytes::Mapped(map) => map.bytes(),
+            Bytes::Shared(bytes) => Ok(bytes),
+        }
+    }
+}
+
+/// Memory that a reader keeps between blocks.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    bytes: Vec<u8>,
+}
+
+impl Scratch {
+    /// This many bytes, with whatever they held before.
+    ///
+    /// # Errors
+    /// `Memory` where the system has not that many.
+    pub fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
+        if self.bytes.len() < len {
+            let more = len - self.bytes.len();
+            let refused = |_| Error::memory(format!("no memory for a block of {len} bytes"));
+            self.bytes.try_reserve_exact(more).map_err(refused)?;
+            self.bytes.resize(len, 0);
+        }
+        Ok(self.bytes.get_mut(..len).unwrap_or_default())
+    }
+
+    /// The bytes that the last block left.
+    pub fn filled(&self, len: usize) -> &[u8] {
+        self.bytes.get(..len).unwrap_or_default()
+    }
+}
+
+/// One stored n-d array with its header.
+pub trait Volume: Send + Sync + std::fmt::Debug {
+    /// What the file says of the volume.
+    fn header(&self) -> &Header;
+
+    /// The stored voxels of a window that lies inside the volume, with as little copying as the format allows.
+    ///
+    /// # Errors
+    /// As the format and the machine have them; every message names the file.
+    fn block<'a>(&'a self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>>;
+}
+
+/// How the axes of a stored array follow each other in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArrayLayout {
+    /// The bytes from one position to the next: channel first, then the spatial axes as in the shape.
+    pub strides: [isize; MAX_AXES + 1],
+}
+
+impl ArrayLayout {
+    /// The layout of a dense array whose channels come before (`true`) or after the spatial axes.
+    pub fn dense(shape: &Shape, channels: usize, voxel_bytes: usize, channel: ChannelPlace) -> Self {
+        let ndim = shape.ndim();
+        let mut strides = [0isize; MAX_AXES + 1];
+        let last = channel == ChannelPlace::Last;
+        let mut stride = (voxel_bytes * if last { channels } else { 1 }) as isize;
+        for axis in (0..ndim).rev() {
+            if let Some(slot) = strides.get_mut(axis + 1) {
+                *slot = stride;
+            }
+            stride *= shape.extent(axis) as isize;
+        }
+        strides[0] = if last { voxel_bytes as isize } else { stride };
+        Self { strides }
+    }
+
+    /// The byte of a window's first voxel, where the array begins at byte `start`.
+    ///
+    /// # Errors
+    /// `Range` where it overflows.
+    pub fn first(&self, start: usize, window: &Window) -> Result<usize> {
+        let mut first = i128::from(start as u64) + window.channel as i128 * self.strides[0] as i128;
+        for (offset, &stride) in window.region.offset().iter().zip(self.strides.iter().skip(1)) {
+            first += i128::from(*offset) * stride as i128;
+        }
+        usize::try_from(first).map_err(|_| Error::range("a voxel's place in the file overflows"))
+    }
+}
+
+/// Where an array keeps its channel axis.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum ChannelPlace {
+    /// As the format says, or none.
+    #[default]
+    Unsaid,
+    /// There is none: all axes are spatial.
+    None,
+    /// The slowest axis.
+    First,
+    /// The fastest axis.
+    Last,
+}
+
+impl ChannelPlace {
+    /// Splits an array's axes, slowest first, into the spatial shape and the number of channels.
+    ///
+    /// # Errors
+    /// `Unsupported` where no or too many spatial axes are left.
+    pub fn split(self, extents: &[usize]) -> Result<(Shape, usize)> {
+        match (self, extents) {
+            (ChannelPlace::First, [channels, axes @ ..]) => Ok((Shape::new(axes)?, *channels)),
+            (ChannelPlace::Last, [axes @ .., channels]) => Ok((Shape::new(axes)?, *channels)),
+            _ => Ok((Shape::new(extents)?, 1)),
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! The one copy of a voxel: from where it is stored, in whatever order and type, to where it is wanted.
+//!
+//! A source is any strided view of bytes; the destination is dense, slowest axis first. The runs of each
+//! axis say which source positions its output positions take, so padding by mirrored or repeated voxels,
+//! axes that run backwards and channels that are interleaved all are the same loop. Neighbouring axes that
+//! lie side by side in source and destination are joined first, so that a whole slice can be one row.
+
+use crate::error::{Error, Result};
+use crate::sys::convert::{Converter, Fit, Scale};
+use crate::voxel::{DType, MAX_AXES, Run};
+
+/// The most axes of a gather: the channel and the spatial ones.
+const MAX_GATHER: usize = MAX_AXES + 1;
+/// How many rows ahead the next source row is asked for.
+const PREFETCH_ROWS: usize = 8;
+
+/// A strided view of stored voxels.
+#[derive(Debug, Clone, Copy)]
+pub struct Stored<'a> {
+    /// The bytes that hold the voxels.
+    pub bytes: &'a [u8],
+    /// The byte at which source position (0, 0, ...) begins.
+    pub first: usize,
+    /// The bytes from one position to the next along each axis, channel first.
+    pub strides: &'a [isize],
+    /// The stored dtype.
+    pub dtype: DType,
+    /// Whether the bytes of each voxel are in the order of the other kind of machine.
+    pub swapped: bool,
+    /// The linear map from stored numbers to values.
+    pub scale: Option<Scale>,
+}
+
+/// Where the voxels go: dense, channel first, then the spatial axes, slowest first.
+#[derive(Debug)]
+pub struct Target<'a> {
+    /// The destination.
+    pub bytes: &'a mut [u8],
+    /// The wanted dtype.
+    pub dtype: DType,
+    /// What happens to a value that does not fit.
+    pub fit: Fit,
+    /// What stands where no run of an axis reaches.
+    pub fill: f64,
+}
+
+/// One axis of the gather: its runs, its extent in the destination, and the two strides in bytes.
+#[derive(Clone, Default)]
+struct Axis {
+    runs: Vec<Run>,
+    extent: usize,
+    source: isize,
+    target: usize,
+}
+
+/// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
+///
+/// # Errors
+/// `Argument` where the axes do not match or the destination has the wrong size; `Format` where the source
+/// is too small for what the runs ask; `Range` where a value does not fit and [`Fit::Exact`] is asked.
+pub fn gather(
+    stored: &Stored<'_>,
+    runs: &[&[Run]],
+    extents: &[usize],
+    target: &mut Target<'_>,
+) -> Result<()> {
+    let mut axes = plan(stored, runs, extents, target)?;
+    let covered: usize = axes.iter().map(|axis| axis.runs.iter().map(|run| run.len).sum::<usize>()).product();
+    let positions: usize = extents.iter().product();
+    if covered < positions {
+        fill(target)?;
+    }
+    if covered == 0 {
+        return Ok(());
+    }
+    check_bounds(stored, &axes)?;
+    join(&mut axes);
+    let converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
+    let walk = Walk {
+        bytes: stored.bytes,
+        converter,
+        voxel: stored.dtype.byte_len(),
+        into: target.dtype.byte_len(),
+    };
+    let fits = walk.axes(&axes, stored.first, target.bytes)?;
+    if fits || target.fit == Fit::Saturate {
+        return Ok(());
+    }
+    Err(Error::range(format!(
+        "a {} value does not fit {}: ask for a wider dtype, or for saturation",
+        if stored.scale.is_some() { "scaled" } else { stored.dtype.name() },
+        target.dtype
+    )))
+}
+
+/// Lines up the axes with their strides.
+fn plan(stored: &Stored<'_>, runs: &[&[Run]], extents: &[usize], target: &Target<'_>) -> Result<Vec<Axis>> {
+    let ndim = extents.len();
+    if runs.len() != ndim || stored.strides.len() != ndim || ndim == 0 || ndim > MAX_GATHER {
+        return Err(Error::argument(format!("{ndim} axes do not match their runs and strides")));
+    }
+    let mut stride = target.dtype.byte_len();
+    let mut axes = vec![Axis::default(); ndim];
+    let parts = axes.iter_mut().zip(runs).zip(extents.iter().zip(stored.strides)).rev();
+    for ((axis, &runs), (&extent, &source)) in parts {
+        let inside = runs.iter().all(|run| run.output.checked_add(run.len).is_some_and(|end| end <= extent));
+        if !inside {
+            return Err(Error::argument("a run reaches beyond its axis"));
+        }
+        *axis = Axis { runs: runs.to_vec(), extent, source, target: stride };
+        stride =
+            stride.checked_mul(extent).ok_or_else(|| Error::range("the destination's size overflows"))?;
+    }
+    if stride != target.bytes.len() {
+        let given = target.bytes.len();
+        return Err(Error::argument(format!("destination has {given} bytes, expected {stride}")));
+    }
+    Ok(axes)
+}
+
+/// Fills the whole destination with the padding value.
+fn fill(target: &mut Target<'_>) -> Result<()> {
+    let mut voxel = [0u8; 8];
+    let voxel = voxel.get_mut(..target.dtype.byte_len()).unwrap_or_default();
+    let fits = super::convert(&target.fill.to_ne_bytes(), DType::F64, voxel, target.dtype);
+    if !fits && target.fit == Fit::Exact {
+        let (value, dtype) = (target.fill, target.dtype);
+        return Err(Error::range(format!("padding value {value} does not fit {dtype}")));
+    }
+    if voxel.iter().all(|&byte| byte == 0) {
+        target.bytes.fill(0);
+    } else {
+        for into in target.bytes.chunks_exact_mut(voxel.len()) {
+            into.copy_from_slice(voxel);
+        }
+    }
+    Ok(())
+}
+
+/// Makes sure that every position that the runs ask for lies in the source.
+fn check_bounds(stored: &Stored<'_>, axes: &[Axis]) -> Result<()> {
+    let (mut low, mut high) = (stored.first as i128, stored.first as i128);
+    for axis in axes {
+        let bounds = axis.runs.iter().map(Run::bounds);
+        let (near, far) = bounds.fold((usize::MAX, 0), |(near, far), (a, b)| (near.min(a), far.max(b)));
+        let ends = [near as i128 * axis.source as i128, far as i128 * axis.source as i128];
+        low += ends.iter().min().copied().unwrap_or_default();
+        high += ends.iter().max().copied().unwrap_or_default();
+    }
+    let end = high + stored.dtype.byte_len() as i128;
+    if low < 0 || end > stored.bytes.len() as i128 {
+        let size = stored.bytes.len();
+        return Err(Error::format(format!(
+            "voxels at bytes {low} to {end} are wanted, but there are {size}"
+        )));
+    }
+    Ok(())
+}
+
+/// Joins neighbouring axes that lie side by side in source and destination.
+fn join(axes: &mut Vec<Axis>) {
+    let mut inner = axes.len();
+    while inner > 1 {
+        inner -= 1;
+        let (Some(outer), Some(last)) = (axes.get(inner - 1), axes.get(inner)) else { return };
+        let whole = matches!(last.runs.as_slice(), [run] if run.step == 1 && run.len == last.extent && run.source == 0);
+        let straight = outer.runs.iter().all(|run| run.step == 1 || run.len == 1);
+        if !whole || !straight || outer.source != last.source * last.extent as isize {
+            continue;
+        }
+        let factor = last.extent;
+        let widen = |run: &Run| Run {
+            output: run.output * factor,
+            len: run.len * factor,
+            source: run.source * factor,
+            step: 1,
+        };
+        let joined = Axis {
+            runs: outer.runs.iter().map(widen).collect(),
+            extent: outer.extent * factor,
+            source: last.source,
+            target: last.target,
+        };
+        axes.remove(inner);
+        if let Some(outer) = axes.get_mut(inner - 1) {
+            *outer = joined;
+        }
+    }
+}
+
+/// What stays the same while the axes are walked.
+struct Walk<'a> {
+    bytes: &'a [u8],
+    converter: Converter,
+    voxel: usize,
+    into: usize,
+}
+
+impl Walk<'_> {
+    /// Walks the axes from the outermost on; `place` is the source byte of their position 0.
+    fn axes(&self, axes: &[Axis], place: usize, target: &mut [u8]) -> Result<bool> {
+        let Some((axis, inner)) = axes.split_first() else { return Ok(true) };
+        let mut fits = true;
+        for run in &axis.runs {
+            let mut from = offset(place, run.source as isize, axis.source)?;
+            let step = run.step * axis.source;
+            let start = run.output * axis.target;
+            if inner.is_empty() {
+                let into = target.get_mut(start..start + run.len * self.into);
+                fits &= self.row(from, step, run.len, into.unwrap_or_default())?;
+                continue;
+            }
+            for k in 0..run.len {
+                let begin = start + k * axis.target;
+                self.prefetch(from, step);
+                let into = target.get_mut(begin..begin + axis.target).unwrap_or_default();
+                fits &= self.axes(inner, from, into)?;
+                if k + 1 < run.len {
+                    from = offset(from, 1, step)?;
+                }
+            }
+        }
+        Ok(fits)
+    }
+
+    /// One row of the innermost axis.
+    fn row(&self, from: usize, step: isize, len: usize, into: &mut [u8]) -> Result<bool> {
+        let span = (len - 1) * step.unsigned_abs();
+        let low = if step < 0 { from.saturating_sub(span) } else { from };
+        let source = self.bytes.get(low..low + span + self.voxel);
+        let source = source.ok_or_else(|| Error::internal("a row lies outside its checked source"))?;
+        Ok(self.converter.row(source, step, into))
+    }
+
+    /// Asks for the row that is a few ahead, so that its cache lines are on the way.
+    #[inline(always)]
+    fn prefetch(&self, from: usize, step: isize) {
+        let ahead = from.wrapping_add_signed(step.wrapping_mul(PREFETCH_ROWS as isize));
+        #[cfg(target_arch = "x86_64")]
+        for line in 0..4 {
+            if let Some(byte) = self.bytes.get(ahead.wrapping_add(line * 64)) {
+                // SAFETY: a prefetch of an address inside a live slice; it reads nothing that a program sees.
+                unsafe {
+                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                        std::ptr::from_ref(byte).cast(),
+                    );
+                }
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = ahead;
+    }
+}
+
+/// `place + count * stride`, which the bounds check has shown to be a byte of the source.
+fn offset(place: usize, count: isize, stride: isize) -> Result<usize> {
+    let moved = count.checked_mul(stride).and_then(|bytes| place.checked_add_signed(bytes));
+    moved.ok_or_else(|| Error::internal("a row begins outside its checked source"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+
+    fn run(output: usize, len: usize, source: usize, step: isize) -> Run {
+        Run { output, len, source, step }
+    }
+
+    /// Gathers from a (3, 4) volume of i16 that counts from 0.
+    fn gathered(rows: &[Run], columns: &[Run], extents: [usize; 2], fill: f64) -> Result<Vec<f32>> {
+        let bytes: Vec<u8> = (0..12i16).flat_map(i16::to_ne_bytes).collect();
+        let stored = Stored {
+            bytes: &bytes,
+            first: 0,
+            strides: &[24, 8, 2],
+            dtype: DType::I16,
+            swapped: false,
+            scale: None,
+        };
+        let mut into = vec![0u8; extents[0] * extents[1] * 4];
+        let mut target = Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact, fill };
+        gather(&stored, &[&[run(0, 1, 0, 1)], rows, columns], &[1, extents[0], extents[1]], &mut target)?;
+        Ok(bytemuck::pod_collect_to_vec(&into))
+    }
+
+    #[test]
+    fn whole_rows_are_joined_and_partial_ones_are_not() {
+        let all: Vec<f32> = (0..12).map(|value| value as f32).collect();
+        assert_eq!(gathered(&[run(0, 3, 0, 1)], &[run(0, 4, 0, 1)], [3, 4], 0.0).unwrap(), all);
+        let part = gathered(&[run(0, 2, 1, 1)], &[run(0, 2, 1, 1)], [2, 2], 0.0).unwrap();
+        assert_eq!(part, [5.0, 6.0, 9.0, 10.0]);
+        let rows = gathered(&[run(0, 2, 1, 1)], &[run(0, 4, 0, 1)], [2, 4], 0.0).unwrap();
+        assert_eq!(rows, all[4..]);
+    }
+
+    #[test]
+    fn uncovered_positions_hold_the_fill_value() {
+        let padded = gathered(&[run(1, 1, 0, 1)], &[run(0, 1, 3, 1)], [2, 2], -1.5).unwrap();
+        assert_eq!(padded, [-1.5, -1.5, 3.0, -1.5]);
+        assert_eq!(gathered(&[], &[], [1, 2], 4.0).unwrap(), [4.0, 4.0]);
+    }
+
+    #[test]
+    fn backward_and_repeating_runs_read_what_they_say() {
+        let mirrored = gathered(&[run(0, 3, 2, -1)], &[run(0, 4, 3, -1)], [3, 4], 0.0).unwrap();
+        assert_eq!(mirrored, (0..12).rev().map(|value| value as f32).collect::<Vec<_>>());
+        let edge = gathered(&[run(0, 2, 0, 0)], &[run(0, 2, 1, 1), run(2, 2, 2, 0)], [2, 4], 0.0).unwrap();
+        assert_eq!(edge, [1.0, 2.0, 2.0, 2.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn a_source_that_is_too_small_is_a_format_error() {
+        let error = gathered(&[run(0, 2, 2, 1)], &[run(0, 4, 0, 1)], [2, 4], 0.0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
+    }
+}

@@ -1,0 +1,93 @@
+//! Memory with an alignment that vector loads, huge pages and device copies like.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::ptr::NonNull;
+
+use crate::error::{Error, Result};
+
+const PAGE: usize = 4096;
+const HUGE_PAGE: usize = 2 << 20;
+
+/// Zeroed bytes, aligned to a page, or to a huge page where they fill one.
+#[derive(Debug)]
+pub struct AlignedBuffer {
+    start: NonNull<u8>,
+    layout: Layout,
+    len: usize,
+}
+
+// SAFETY: the buffer owns its bytes and hands out references by Rust's own rules only.
+unsafe impl Send for AlignedBuffer {}
+// SAFETY: as above; a shared buffer can only be read.
+unsafe impl Sync for AlignedBuffer {}
+
+impl AlignedBuffer {
+    /// This many zero bytes.
+    ///
+    /// # Errors
+    /// `Memory` where the system has not that many.
+    pub fn zeroed(len: usize) -> Result<Self> {
+        let align = if len >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
+        let refused = || Error::memory(format!("no memory for {len} bytes"));
+        let layout = Layout::from_size_align(len.max(1), align).map_err(|_| refused())?;
+        // SAFETY: the layout's size is at least 1.
+        let start = unsafe { alloc_zeroed(layout) };
+        let start = NonNull::new(start).ok_or_else(refused)?;
+        #[cfg(target_os = "linux")]
+        if len >= HUGE_PAGE {
+            // SAFETY: the range is ours and page-aligned; the advice changes no byte, and may be refused.
+            unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+        }
+        Ok(Self { start, layout, len })
+    }
+
+    /// The address of the first byte.
+    pub fn address(&self) -> *mut u8 {
+        self.start.as_ptr()
+    }
+
+    /// The number of bytes.
+    pub fn byte_len(&self) -> usize {
+        self.len
+    }
+}
+
+impl std::ops::Deref for AlignedBuffer {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len` initialised bytes from `start` on are ours, and a shared borrow of us is held.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl std::ops::DerefMut for AlignedBuffer {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        // SAFETY: `len` initialised bytes from `start` on are ours, and a unique borrow of us is held.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for AlignedBuffer {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `zeroed` with this very layout, and dropped once.
+        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_are_zero_and_aligned() {
+        for len in [0, 1, 5000, HUGE_PAGE + 1] {
+            let mut buffer = AlignedBuffer::zeroed(len).unwrap();
+            assert_eq!(buffer.byte_len(), len);
+            assert!(buffer.iter().all(|&byte| byte == 0));
+            assert_eq!(buffer.address() as usize % PAGE, 0);
+            buffer.fill(7);
+            assert!(buffer.iter().all(|&byte| byte == 7));
+        }
+        assert!(AlignedBuffer::zeroed(usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,20 @@
+//! The cellar: memory, file maps, the kernels that move voxels, the CUDA driver. Unsafe code lives here.
+//!
+//! Nothing in this room knows what a batch or a dataset is. Every unsafe block is one operation with the
+//! fact that makes it sound; what leaves the room is safe to call with any arguments.
+#![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
+
+mod convert;
+pub mod cuda;
+mod gather;
+mod map;
+mod memory;
+mod process;
+mod rows;
+
+pub use convert::{Fit, Scale, convert};
+pub use gather::{Stored, Target, gather};
+pub use map::{FileMap, is_network_file};
+pub use memory::AlignedBuffer;
+pub use process::{Process, core_count};
+pub use rows::{RowBuffer, RowMut, RowsRead};

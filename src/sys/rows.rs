@@ -1,0 +1,159 @@
+//! One buffer lent in disjoint parts: a row to each writer, or the whole to readers.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use crate::error::{Error, Result};
+use crate::sys::AlignedBuffer;
+
+const FREE: i32 = 0;
+const WRITTEN: i32 = -1;
+
+/// Rows of equal size in one buffer. Each row is free, held by one writer, or held by readers.
+#[derive(Debug)]
+pub struct RowBuffer {
+    memory: AlignedBuffer,
+    row_bytes: usize,
+    holders: Vec<AtomicI32>,
+}
+
+/// A row that is held for writing; it is free again when this is dropped.
+#[derive(Debug)]
+pub struct RowMut<'a> {
+    bytes: &'a mut [u8],
+    holder: &'a AtomicI32,
+}
+
+/// The rows from the first on, held for reading; they are free again when this is dropped.
+#[derive(Debug)]
+pub struct RowsRead<'a> {
+    bytes: &'a [u8],
+    holders: &'a [AtomicI32],
+}
+
+impl RowBuffer {
+    /// This many rows of this many bytes, all zero.
+    ///
+    /// # Errors
+    /// `Range` where the size overflows, `Memory` where the system has not that much.
+    pub fn zeroed(rows: usize, row_bytes: usize) -> Result<Self> {
+        let len = rows.checked_mul(row_bytes);
+        let len = len.ok_or_else(|| Error::range(format!("{rows} rows of {row_bytes} bytes overflow")))?;
+        let holders = (0..rows).map(|_| AtomicI32::new(FREE)).collect();
+        Ok(Self { memory: AlignedBuffer::zeroed(len)?, row_bytes, holders })
+    }
+
+    /// Takes one row for writing.
+    ///
+    /// # Errors
+    /// `Internal` where the row does not exist or is held.
+    pub fn row(&self, row: usize) -> Result<RowMut<'_>> {
+        let holder = self.holders.get(row);
+        let holder = holder.ok_or_else(|| Error::internal(format!("row {row} does not exist")))?;
+        let taken = holder.compare_exchange(FREE, WRITTEN, Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_err() {
+            return Err(Error::internal(format!("row {row} is held already")));
+        }
+        // SAFETY: the row lies inside the memory, whose size is rows x row_bytes.
+        let start = unsafe { self.memory.address().add(row * self.row_bytes) };
+        // SAFETY: rows are disjoint, and the exchange above makes this the row's only holder.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start, self.row_bytes) };
+        Ok(RowMut { bytes, holder })
+    }
+
+    /// Takes the first rows for reading.
+    ///
+    /// # Errors
+    /// `Internal` where a row does not exist or is being written.
+    pub fn read(&self, rows: usize) -> Result<RowsRead<'_>> {
+        let holders = self.holders.get(..rows);
+        let holders = holders.ok_or_else(|| Error::internal(format!("{rows} rows do not exist")))?;
+        for (row, holder) in holders.iter().enumerate() {
+            let join = |count: i32| (count >= FREE).then_some(count + 1);
+            if holder.fetch_update(Ordering::Acquire, Ordering::Relaxed, join).is_err() {
+                release(holders.get(..row).unwrap_or_default());
+                return Err(Error::internal(format!("row {row} is being written")));
+            }
+        }
+        // SAFETY: no row among these has a writer as long as they are held for reading.
+        let bytes = unsafe { std::slice::from_raw_parts(self.memory.address(), rows * self.row_bytes) };
+        Ok(RowsRead { bytes, holders })
+    }
+
+    /// The address of the first row.
+    pub fn address(&self) -> *mut u8 {
+        self.memory.address()
+    }
+
+    /// The bytes of one row.
+    pub fn row_byte_len(&self) -> usize {
+        self.row_bytes
+    }
+
+    /// The bytes of all rows.
+    pub fn byte_len(&self) -> usize {
+        self.memory.byte_len()
+    }
+}
+
+fn release(holders: &[AtomicI32]) {
+    for holder in holders {
+        holder.fetch_sub(1, Ordering::Release);
+    }
+}
+
+impl std::ops::Deref for RowMut<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl std::ops::DerefMut for RowMut<'_> {
+    fn deref_mut(&mut self) -> &mut [u8] {
+        self.bytes
+    }
+}
+
+impl Drop for RowMut<'_> {
+    fn drop(&mut self) {
+        self.holder.store(FREE, Ordering::Release);
+    }
+}
+
+impl std::ops::Deref for RowsRead<'_> {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        self.bytes
+    }
+}
+
+impl Drop for RowsRead<'_> {
+    fn drop(&mut self) {
+        release(self.holders);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_has_one_writer_or_any_readers() {
+        let buffer = RowBuffer::zeroed(3, 4).unwrap();
+        let mut first = buffer.row(0).unwrap();
+        let mut second = buffer.row(1).unwrap();
+        first.fill(1);
+        second.fill(2);
+        assert!(buffer.row(0).is_err());
+        assert!(buffer.read(1).is_err());
+        assert!(buffer.row(3).is_err());
+        assert!(buffer.read(4).is_err());
+        drop((first, second));
+        let all = buffer.read(3).unwrap();
+        let again = buffer.read(2).unwrap();
+        assert_eq!(*all, [1, 1, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0]);
+        assert!(buffer.row(2).is_err());
+        drop((all, again));
+        assert!(buffer.row(2).is_ok());
+    }
+}

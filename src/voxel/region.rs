@@ -1,0 +1,118 @@
+//! A box of voxels: where it begins and how far it reaches.
+
+use crate::error::{Error, Result};
+use crate::voxel::{MAX_AXES, Shape};
+
+/// Offset and shape inside a volume, in voxels; it may reach outside, where padding applies.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Region {
+    offset: [i64; MAX_AXES],
+    shape: Shape,
+}
+
+impl Region {
+    /// The region that begins at this offset, one number an axis, slowest first.
+    ///
+    /// # Errors
+    /// `Argument` where offset and shape have different numbers of axes; `Range` where the far corner
+    /// does not fit 63 bits.
+    pub fn new(offset: &[i64], shape: Shape) -> Result<Self> {
+        if offset.len() != shape.ndim() {
+            let (given, expected) = (offset.len(), shape.ndim());
+            return Err(Error::argument(format!("offset has {given} axes, expected the shape's {expected}")));
+        }
+        let mut own = [0; MAX_AXES];
+        for ((axis, &start), &extent) in own.iter_mut().zip(offset).zip(shape.extents()) {
+            let end = i64::try_from(extent).ok().and_then(|extent| start.checked_add(extent));
+            if end.is_none() {
+                return Err(Error::range(format!("a region of {extent} voxels from {start} on overflows")));
+            }
+            *axis = start;
+        }
+        Ok(Self { offset: own, shape })
+    }
+
+    /// The region that covers a whole volume of this shape.
+    pub fn whole(shape: Shape) -> Self {
+        Self { offset: [0; MAX_AXES], shape }
+    }
+
+    /// The first voxel, slowest axis first.
+    pub fn offset(&self) -> &[i64] {
+        self.offset.get(..self.shape.ndim()).unwrap_or_default()
+    }
+
+    /// The extents, slowest axis first.
+    pub fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Offset and extent of each axis.
+    pub fn axes(&self) -> impl Iterator<Item = (i64, usize)> + '_ {
+        self.offset().iter().copied().zip(self.shape.extents().iter().copied())
+    }
+
+    /// Whether it lies wholly inside a volume of this shape.
+    pub fn is_inside(&self, volume: &Shape) -> bool {
+        self.shape.ndim() == volume.ndim()
+            && self.axes().zip(volume.extents()).all(|((start, extent), &size)| {
+                start >= 0
+                    && start.unsigned_abs() as usize <= size
+                    && extent <= size - start.unsigned_abs() as usize
+            })
+    }
+
+    /// The part that lies inside a volume of this shape; its shape has a zero where none does.
+    #[must_use]
+    pub fn clipped(&self, volume: &Shape) -> Region {
+        let mut offset = [0; MAX_AXES];
+        let mut extents = [0; MAX_AXES];
+        let axes = self.axes().zip(volume.extents()).zip(offset.iter_mut().zip(&mut extents));
+        for (((start, extent), &size), (begin, length)) in axes {
+            let low = start.clamp(0, size as i64);
+            let high = (start + extent as i64).clamp(0, size as i64);
+            *begin = low;
+            *length = (high - low).max(0) as usize;
+        }
+        let shape = Shape::new(extents.get(..self.shape.ndim()).unwrap_or_default()).unwrap_or(self.shape);
+        Region { offset, shape }
+    }
+}
+
+impl std::fmt::Display for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let axes: Vec<_> =
+            self.axes().map(|(start, extent)| format!("{start}:{}", start + extent as i64)).collect();
+        write!(f, "[{}]", axes.join(", "))
+    }
+}
+
+impl std::fmt::Debug for Region {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clipping_keeps_what_lies_inside() {
+        let volume = Shape::new(&[10, 4]).unwrap();
+        let region = Region::new(&[-2, 3], Shape::new(&[5, 5]).unwrap()).unwrap();
+        assert!(!region.is_inside(&volume));
+        assert_eq!(region.clipped(&volume).to_string(), "[0:3, 3:4]");
+        let outside = Region::new(&[20, -9], Shape::new(&[5, 5]).unwrap()).unwrap().clipped(&volume);
+        assert_eq!(outside.shape().voxels().unwrap(), 0);
+        assert!(Region::whole(volume).is_inside(&volume));
+        let far = Region::new(&[6, 0], Shape::new(&[5, 1]).unwrap()).unwrap();
+        assert!(!far.is_inside(&volume));
+    }
+
+    #[test]
+    fn a_corner_beyond_63_bits_is_refused() {
+        assert!(Region::new(&[i64::MAX], Shape::new(&[1]).unwrap()).is_err());
+        assert!(Region::new(&[0], Shape::new(&[usize::MAX]).unwrap()).is_err());
+    }
+}
