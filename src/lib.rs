@@ -9,4 +9,5 @@ pub mod plan;
 pub mod random;
 pub mod store;
 pub mod sys;
+pub mod transform;
 pub mod voxel;
