@@ -161,3 +161,40 @@ fn a_compressed_volume_is_inflated_once_for_many_regions() {
     }
     assert_eq!(context.decoded.hits_and_misses(), (2, 1));
 }
+
+/// Numbers that look random and are the same on every run.
+fn scatter(state: &mut u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    (*state >> 33) as usize
+}
+
+#[test]
+fn damaged_files_are_read_or_refused_and_never_crash() {
+    let target = tempfile::tempdir().unwrap();
+    let mut state = 1;
+    let mut refused = 0;
+    for (name, values) in &expected() {
+        let content = std::fs::read(folder().join(name)).unwrap();
+        let path = target.path().join(name);
+        for round in 0..60 {
+            let mut damaged = content.clone();
+            if round % 4 == 0 {
+                damaged.truncate(scatter(&mut state) % content.len());
+            } else {
+                for _ in 0..round % 4 {
+                    // Most of what can go wrong is in the first bytes.
+                    let range = if round % 2 == 0 { content.len() } else { content.len().min(360) };
+                    damaged[scatter(&mut state) % range] = scatter(&mut state) as u8;
+                }
+            }
+            std::fs::write(&path, damaged).unwrap();
+            let io = if round % 2 == 0 { Io::Map } else { Io::Positional };
+            if let Err(error) = read_whole(&path, &choice(values), io, Some(DType::F64)) {
+                assert!(error.kind() != ErrorKind::Internal, "{name}: {error}");
+                assert!(!error.message().contains('\n'), "{name}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 1000, "{refused}");
+}
