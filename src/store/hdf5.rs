@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{Choice, Context, Volume};
+use crate::store::{Choice, Context, DenseVolume, Volume};
 
 /// Whether a file's first bytes are this format's.
 pub(super) fn knows(head: &[u8]) -> bool {
@@ -16,4 +16,10 @@ pub(super) fn knows(head: &[u8]) -> bool {
 pub(super) fn open(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
     let _ = (choice, context);
     Err(Error::unsupported("not yet read").in_file(path))
+}
+
+/// Saves a volume as an HDF5 file.
+pub(super) fn save(path: &Path, volume: &DenseVolume<'_>) -> Result<()> {
+    let _ = (path, volume);
+    Err(Error::unsupported("HDF5 is not yet written"))
 }

@@ -4,15 +4,22 @@
 //! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
 
 mod array;
+mod canvas;
 mod dataset;
 mod decoded;
 mod extract;
 mod files;
 mod hdf5;
+mod inflated;
+mod montage;
 mod nifti;
+mod nifti_header;
+mod nifti_save;
 mod npy;
 mod npz;
 mod open;
+mod pending;
+mod save;
 mod subject;
 mod volume;
 
@@ -21,6 +28,8 @@ pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
 pub use decoded::Decoded;
 pub use extract::{Extraction, Reader};
 pub use files::{Files, Io};
+pub use montage::{Look, MontageColumn, MontageOptions, montage};
 pub use open::{Choice, volume};
+pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};

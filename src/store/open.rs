@@ -39,7 +39,7 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
     }
-    Err(unknown(&head).in_file(path))
+    Err(unknown(path, &head).in_file(path))
 }
 
 /// Opens a file or a folder as a dataset.
@@ -62,12 +62,19 @@ fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// The endings of names that promise a format.
+const ENDINGS: [&str; 9] = [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".h5", ".hdf5", ".img", ".img.gz"];
+
 /// The error about content that no reader knows.
-fn unknown(head: &[u8]) -> Error {
+fn unknown(path: &Path, head: &[u8]) -> Error {
     if head.is_empty() {
         return Error::format("the file is empty");
     }
     let shown: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if let Some(ending) = ENDINGS.into_iter().find(|ending| name.ends_with(ending)) {
+        return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
+    }
     Error::unsupported(format!(
         "the content, which begins with {shown}, is none of HDF5, npy, npz, NIfTI or a JSON manifest"
     ))
