@@ -5,6 +5,7 @@
 //! are Rust, each using those on lower floors only.
 
 pub mod error;
+pub mod prepare;
 pub mod random;
 pub mod store;
 pub mod sys;

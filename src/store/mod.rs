@@ -13,6 +13,7 @@ mod nifti;
 mod npy;
 mod npz;
 mod open;
+mod pymia;
 mod subject;
 mod volume;
 
@@ -20,7 +21,10 @@ pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
 pub use decoded::Decoded;
 pub use extract::{Extraction, Reader};
+pub(crate) use files::beside as partial_path;
 pub use files::{Files, Io};
+pub use hdf5::save as save_hdf5;
 pub use open::{Choice, volume};
+pub use pymia::{Array, SubjectTable, SubjectsFile};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};
