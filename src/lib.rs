@@ -6,6 +6,7 @@
 
 pub mod error;
 pub mod plan;
+pub mod prepare;
 pub mod random;
 pub mod store;
 pub mod sys;

@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{ChannelPlace, Context, Dataset, Entry, Subject, Volume, hdf5, nifti, npy, npz};
+use crate::store::hdf5::Hdf5File;
+use crate::store::{ChannelPlace, Context, Dataset, Entry, Subject, Volume, hdf5, nifti, npy, npz, pymia};
 
 /// Which array of a file is meant, where a file has several or does not say how its axes lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -44,6 +45,12 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
 
 /// Opens a file or a folder as a dataset.
 pub(super) fn dataset(path: &Path, context: Context) -> Result<Dataset> {
+    if hdf5::knows(&head(path)?) {
+        let file = Hdf5File::open(path)?;
+        if pymia::knows(&file) {
+            return pymia::open(&file, context);
+        }
+    }
     let mut dataset = Dataset::in_context(context);
     let volume = volume(path, &Choice::default(), dataset.context())?;
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());

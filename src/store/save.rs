@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::store::hdf5;
 use crate::store::nifti_save::nifti_header;
 use crate::store::pending::PendingFile;
+use crate::store::{Header, Origin};
 use crate::sys::convert;
 use crate::voxel::{Affine, DType, Shape};
 
@@ -42,6 +43,18 @@ impl DenseVolume<'_> {
         let (channels, shape, dtype) = (self.channels, self.shape, self.dtype);
         let text = format!("{channels} channels of {shape} {dtype} are {needed} bytes, given are {given}");
         Err(Error::argument(text))
+    }
+
+    /// What a file of it would say.
+    pub(crate) fn header(&self) -> Header {
+        Header {
+            shape: self.shape,
+            channels: self.channels,
+            dtype: self.dtype,
+            scale: None,
+            affine: self.affine,
+            origin: Origin::default(),
+        }
     }
 }
 
@@ -89,7 +102,7 @@ pub fn save(path: &Path, volume: &DenseVolume<'_>) -> Result<()> {
             gzip.finish().map(|_| ()).map_err(write_error)
         }),
         SaveFormat::Npy => write(part, |file| write_npy(file, volume)),
-        SaveFormat::Hdf5 => hdf5::save(part, volume),
+        SaveFormat::Hdf5 => hdf5::save(part, &volume.header(), volume.bytes),
     };
     written.map_err(|error| error.in_file(path))?;
     pending.keep()
