@@ -4,6 +4,7 @@
 //! predictions become volumes again. The C interface in [`capi`] is the library's face; the rooms below it
 //! are Rust, each using those on lower floors only.
 
+pub mod assemble;
 pub mod error;
 pub mod plan;
 pub mod random;

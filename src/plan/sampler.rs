@@ -102,6 +102,16 @@ impl Sampler {
         }
     }
 
+    /// The shape of the row that a sample fills: a full patch, or a slice with its thin axis.
+    ///
+    /// # Errors
+    /// `Range` where there is no such subject; those of the rule.
+    pub fn row_shape(&self, sample: &Sample) -> Result<Shape> {
+        let rows = self.rule.row_shapes(&self.subject_shape(sample.subject)?)?;
+        let row = rows.into_iter().find(|(_, thin)| *thin == sample.thin);
+        row.map(|(row, _)| row).ok_or_else(|| Error::internal("a sample without a row shape"))
+    }
+
     /// Each different shape of a row, with its thin axis and the first subject that has it.
     ///
     /// # Errors
