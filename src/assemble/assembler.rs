@@ -211,8 +211,11 @@ impl Assembler {
     }
 
     /// Whether every subject that has samples in the current epoch has been taken.
+    ///
+    /// False before the first sample, but for a process whose share is nothing but repeats.
     pub fn is_finished(&self) -> bool {
-        self.lock().progress.as_ref().is_some_and(Progress::is_finished)
+        let only_repeats = self.plan.options().rank >= self.plan.sampler().len();
+        self.lock().progress.as_ref().map_or(only_repeats, Progress::is_finished)
     }
 
     /// What a subject will be handed out as.

@@ -16,9 +16,11 @@ pub enum Blend {
 }
 
 /// The numbers that predictions are summed in; it matters for means only.
+///
+/// The bounds are for normal numbers. Zero, one and other powers of two come back exactly in both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Accumulate {
-    /// Single precision: n equal predictions give their value back within n ulp, 2 n ulp with a Gaussian.
+    /// Single precision: n equal predictions give their value back within n ulp, or 2 n with a Gaussian.
     #[default]
     F32,
     /// Double precision: equal f32 predictions give their value back exactly.
