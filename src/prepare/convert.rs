@@ -1,6 +1,7 @@
 //! A dataset of any format written as one file: subjects are read in parallel and written in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, bounded};
 
@@ -114,14 +115,16 @@ fn read(subject: &Subject, dtypes: &HashMap<String, DType>) -> Result<Volumes> {
     for category in subject.categories() {
         let dtype = dtypes.get(&category.name).copied().unwrap_or(DType::F64);
         for entry in &category.entries {
-            let stored = entry.header();
+            let stored = &entry.header().origin;
+            // A file of many arrays is no entry's file, and nobody could read the entry from it alone.
+            let path = if stored.inner.is_empty() { stored.path.clone() } else { PathBuf::new() };
             let header = Header {
                 shape: entry.shape()?,
                 channels: entry.channels(),
                 dtype,
                 scale: None,
                 affine: entry.affine(),
-                origin: Origin { path: stored.origin.path.clone(), ..Origin::default() },
+                origin: Origin { path, ..Origin::default() },
             };
             let mut bytes = buffer(header.byte_len()?)?;
             let region = Region::whole(header.shape);
