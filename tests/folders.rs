@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tempfile::TempDir;
 use voxfeed::error::{Error, ErrorKind};
-use voxfeed::store::{Dataset, Entry, Header, OpenOptions, Origin, save_hdf5, save_manifest};
+use voxfeed::store::{Dataset, DenseVolume, Entry, OpenOptions, save, save_manifest};
 use voxfeed::voxel::{DType, Shape};
 
 /// Writes a small volume at a path of the folder.
@@ -18,10 +18,8 @@ fn put_channels(folder: &TempDir, name: &str, channels: usize) {
     let path = folder.path().join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let shape = Shape::new(&[2, 3, 4]).unwrap();
-    let header =
-        Header { shape, channels, dtype: DType::U8, scale: None, affine: None, origin: Origin::default() };
     let bytes: Vec<u8> = (0..24 * channels).map(|number| number as u8).collect();
-    save_hdf5(&path, &header, &bytes).unwrap();
+    save(&path, &DenseVolume { shape, channels, dtype: DType::U8, bytes: &bytes, affine: None }).unwrap();
 }
 
 fn write(folder: &TempDir, name: &str, text: &str) {
@@ -103,7 +101,7 @@ fn a_flat_folder_has_a_subject_for_each_file() {
     assert_eq!(outline(&open(folder.path()).unwrap()), ["a images(a)", "b images(b)"]);
     write(&folder, "c.h5", "not HDF5");
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
+    assert_eq!(error.kind(), ErrorKind::Format);
     assert!(error.message().contains("c.h5"), "{error}");
 }
 
@@ -166,6 +164,52 @@ fn an_incomplete_nnunet_case_is_an_error_that_names_it() {
     let error = open(folder.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Format);
     assert!(error.message().contains("\"la_007\" is no case"), "{error}");
+}
+
+/// Writes a preprocessed case as nnU-Net unpacks it: two channels, and the labels beside.
+fn put_case(folder: &TempDir, id: &str) {
+    put_channels(folder, &format!("{id}.npy"), 2);
+    let path = folder.path().join(format!("{id}_seg.npy"));
+    // One channel is written without its axis; nnU-Net keeps an axis of one.
+    let shape = Shape::new(&[1, 2, 3, 4]).unwrap();
+    let bytes = [3u8; 24];
+    save(&path, &DenseVolume { shape, channels: 1, dtype: DType::U8, bytes: &bytes, affine: None }).unwrap();
+    write(folder, &format!("{id}.pkl"), "code that nobody runs");
+}
+
+#[test]
+fn preprocessed_nnunet_folders_have_channels_and_folds() {
+    let folder = TempDir::new().unwrap();
+    write(&folder, "dataset.json", DATASET_JSON);
+    write(&folder, "splits_final.json", r#"[{"train": ["la_002"], "val": ["la_001"]}]"#);
+    put_case(&folder, "nnUNetPlans_3d_fullres/la_001");
+    put_case(&folder, "nnUNetPlans_3d_fullres/la_002");
+    let inside = folder.path().join("nnUNetPlans_3d_fullres");
+    for path in [folder.path(), &inside] {
+        let dataset = open(path).unwrap();
+        let wanted = ["la_001 images(T1,T2) labels(seg)", "la_002 images(T1,T2) labels(seg)"];
+        assert_eq!(outline(&dataset), wanted);
+        let shape = dataset.subjects()[0].category("labels").unwrap().entries[0].shape().unwrap();
+        assert_eq!(shape.extents(), [2, 3, 4]);
+        assert_eq!(dataset.split("fold_0/validation").unwrap().subjects()[0].id(), "la_001");
+    }
+    put_case(&folder, "nnUNetPlans_2d/la_001");
+    let error = open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Argument);
+    assert!(error.message().contains("nnUNetPlans_2d, nnUNetPlans_3d_fullres"), "{error}");
+}
+
+#[test]
+fn a_folder_of_nifti_reads_gzip_and_pairs_once() {
+    let folder = TempDir::new().unwrap();
+    put(&folder, "sub1/T1.nii.gz");
+    put(&folder, "sub1/seg.nii");
+    for ending in ["hdr", "img"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/data/formats/pair.{ending}"));
+        fs::create_dir_all(folder.path().join("sub2")).unwrap();
+        fs::copy(source, folder.path().join(format!("sub2/pair.{ending}"))).unwrap();
+    }
+    assert_eq!(outline(&open(folder.path()).unwrap()), ["sub1 images(T1) labels(seg)", "sub2 images(pair)"]);
 }
 
 #[test]

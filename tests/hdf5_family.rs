@@ -188,7 +188,6 @@ fn broken_files_are_refused_with_their_kind_and_name() {
         let Some(rest) = name.strip_prefix("x_") else { continue };
         let kind = match rest.split('_').next().unwrap() {
             "format" => ErrorKind::Format,
-            "unsupported" => ErrorKind::Unsupported,
             other => panic!("{name}: unknown kind {other}"),
         };
         let error = Dataset::open(&data(&name), OpenOptions::default()).unwrap_err();

@@ -6,17 +6,34 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use voxfeed::error::ErrorKind;
 use voxfeed::prepare::{ConvertOptions, DatasetWriter, Existing, Outcome, Progress, WriterOptions, convert};
-use voxfeed::store::{Dataset, Entry, Extraction, Header, OpenOptions, Origin, Reader, save_hdf5};
+use voxfeed::store::{Dataset, DenseVolume, Entry, Extraction, OpenOptions, Reader, save};
 use voxfeed::voxel::{Affine, DType, Orientation, Region, Shape};
 
-fn header(extents: &[usize], channels: usize, dtype: DType) -> Header {
-    let shape = Shape::new(extents).unwrap();
-    let affine = Affine::from_columns([[0.0, 0.5, 3.0], [0.0, 2.0, -0.5], [-1.0, 0.0, 0.0]], [9.0, 8.0, 7.0]);
-    Header { shape, channels, dtype, scale: None, affine: Some(affine), origin: Origin::default() }
+/// A volume without its bytes.
+#[derive(Clone, Copy)]
+struct Image {
+    shape: Shape,
+    channels: usize,
+    dtype: DType,
+    affine: Option<Affine>,
 }
 
-fn bytes(header: &Header, first: usize) -> Vec<u8> {
-    (0..header.byte_len().unwrap()).map(|number| ((number * 5 + first) % 120) as u8).collect()
+impl Image {
+    fn of<'a>(&self, bytes: &'a [u8]) -> DenseVolume<'a> {
+        let Image { shape, channels, dtype, affine } = *self;
+        DenseVolume { shape, channels, dtype, bytes, affine }
+    }
+}
+
+fn of_shape(extents: &[usize], channels: usize, dtype: DType) -> Image {
+    let shape = Shape::new(extents).unwrap();
+    let affine = Affine::from_columns([[0.0, 0.5, 3.0], [0.0, 2.0, -0.5], [-1.0, 0.0, 0.0]], [9.0, 8.0, 7.0]);
+    Image { shape, channels, dtype, affine: Some(affine) }
+}
+
+fn bytes(image: &Image, first: usize) -> Vec<u8> {
+    let len = image.shape.byte_len(image.channels, image.dtype.byte_len()).unwrap();
+    (0..len).map(|number| ((number * 5 + first) % 120) as u8).collect()
 }
 
 fn stored(entries: &[Entry]) -> Vec<u8> {
@@ -39,11 +56,11 @@ fn write_subjects(path: &Path, count: usize) {
     let mut writer = DatasetWriter::create(path, WriterOptions::default()).unwrap();
     for number in 0..count {
         writer.add_subject(&format!("subject {number}")).unwrap();
-        let image = header(&[4, 5, 6 + number % 2], 1, DType::I16);
-        writer.add_entry("images", "T1", &image, &bytes(&image, number)).unwrap();
-        writer.add_entry("images", "T2", &image, &bytes(&image, number + 50)).unwrap();
-        let label = Header { dtype: DType::U8, ..image };
-        writer.add_entry("labels", "seg", &label, &bytes(&label, 3)).unwrap();
+        let image = of_shape(&[4, 5, 6 + number % 2], 1, DType::I16);
+        writer.add_entry("images", "T1", &image.of(&bytes(&image, number))).unwrap();
+        writer.add_entry("images", "T2", &image.of(&bytes(&image, number + 50))).unwrap();
+        let label = Image { dtype: DType::U8, ..image };
+        writer.add_entry("labels", "seg", &label.of(&bytes(&label, 3))).unwrap();
     }
     assert_eq!(writer.subject_count(), count);
     writer.finish().unwrap();
@@ -60,7 +77,7 @@ fn a_written_dataset_reads_back_whole() {
         assert_eq!(dataset.subjects().len(), count);
         for (number, subject) in dataset.subjects().iter().enumerate() {
             assert_eq!(subject.id(), format!("subject {number}"));
-            let image = header(&[4, 5, 6 + number % 2], 1, DType::I16);
+            let image = of_shape(&[4, 5, 6 + number % 2], 1, DType::I16);
             let entries = &subject.category("images").unwrap().entries;
             assert_eq!(entries.iter().map(Entry::name).collect::<Vec<_>>(), ["T1", "T2"]);
             let wanted = [bytes(&image, number), bytes(&image, number + 50)].concat();
@@ -68,7 +85,7 @@ fn a_written_dataset_reads_back_whole() {
             let affine = entries[0].affine().unwrap();
             assert!(affine.corner_distance_mm(&image.affine.unwrap(), [4, 5, 7]) < 1e-9);
             let labels = &subject.category("labels").unwrap().entries;
-            assert_eq!(stored(labels), bytes(&Header { dtype: DType::U8, ..image }, 3));
+            assert_eq!(stored(labels), bytes(&Image { dtype: DType::U8, ..image }, 3));
         }
     }
 }
@@ -80,12 +97,12 @@ fn every_dtype_and_several_channels_come_back() {
         let path = folder.path().join(format!("{dtype}.h5"));
         let mut writer = DatasetWriter::create(&path, WriterOptions::default()).unwrap();
         writer.add_subject("a").unwrap();
-        let vector = header(&[3, 4, 5], 3, dtype);
+        let vector = of_shape(&[3, 4, 5], 3, dtype);
         let raw = match dtype {
             DType::Bool => bytes(&vector, 0).iter().map(|byte| byte % 2).collect(),
             _ => bytes(&vector, 0),
         };
-        writer.add_entry("images", "flow", &vector, &raw).unwrap();
+        writer.add_entry("images", "flow", &vector.of(&raw)).unwrap();
         writer.finish().unwrap();
         let dataset = Dataset::open(&path, OpenOptions::default()).unwrap();
         let entries = &dataset.subjects()[0].category("images").unwrap().entries;
@@ -100,10 +117,10 @@ fn two_dimensional_volumes_without_geometry_are_written_without_it() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("flat.h5");
     let mut writer = DatasetWriter::create(&path, WriterOptions::default()).unwrap();
-    let image = Header { affine: None, ..header(&[7, 8], 1, DType::F32) };
+    let image = Image { affine: None, ..of_shape(&[7, 8], 1, DType::F32) };
     for id in ["a", "b"] {
         writer.add_subject(id).unwrap();
-        writer.add_entry("images", "x", &image, &bytes(&image, 1)).unwrap();
+        writer.add_entry("images", "x", &image.of(&bytes(&image, 1))).unwrap();
     }
     writer.finish().unwrap();
     let dataset = Dataset::open(&path, OpenOptions::default()).unwrap();
@@ -120,10 +137,9 @@ fn files_that_entries_came_from_are_written_where_all_are_known() {
     for id in ["a", "b"] {
         writer.add_subject(id).unwrap();
         for name in ["T1", "T2"] {
-            let path = PathBuf::from(format!("/study/{id}/{name}.nii.gz"));
-            let image =
-                Header { origin: Origin { path, ..Origin::default() }, ..header(&[4, 5, 6], 1, DType::U8) };
-            writer.add_entry("images", name, &image, &bytes(&image, 0)).unwrap();
+            let file = PathBuf::from(format!("/study/{id}/{name}.nii.gz"));
+            let image = of_shape(&[4, 5, 6], 1, DType::U8);
+            writer.add_entry_of_file(("images", name), &image.of(&bytes(&image, 0)), &file).unwrap();
         }
     }
     writer.finish().unwrap();
@@ -138,30 +154,30 @@ fn what_is_refused_leaves_the_rest_intact() {
     let folder = TempDir::new().unwrap();
     let path = folder.path().join("set.h5");
     let mut writer = DatasetWriter::create(&path, WriterOptions::default()).unwrap();
-    let image = header(&[4, 5, 6], 1, DType::I16);
+    let image = of_shape(&[4, 5, 6], 1, DType::I16);
     let raw = bytes(&image, 0);
-    let refused = |writer: &mut DatasetWriter, name: &str, header: &Header, raw: &[u8]| {
-        let error = writer.add_entry("images", name, header, raw).unwrap_err();
+    let refused = |writer: &mut DatasetWriter, name: &str, image: &Image, raw: &[u8]| {
+        let error = writer.add_entry("images", name, &image.of(raw)).unwrap_err();
         (error.kind(), error.message().to_owned())
     };
     assert_eq!(refused(&mut writer, "T1", &image, &raw).0, ErrorKind::State);
     writer.add_subject("a").unwrap();
-    writer.add_entry("images", "T1", &image, &raw).unwrap();
+    writer.add_entry("images", "T1", &image.of(&raw)).unwrap();
 
-    let other = header(&[4, 5, 7], 1, DType::I16);
+    let other = of_shape(&[4, 5, 7], 1, DType::I16);
     let (kind, text) = refused(&mut writer, "T2", &other, &bytes(&other, 0));
     assert_eq!(kind, ErrorKind::Argument);
     assert!(text.contains("images/T2 has shape (4, 5, 7), but images/T1 has (4, 5, 6)"), "{text}");
-    let other = header(&[4, 5, 6], 1, DType::U8);
+    let other = of_shape(&[4, 5, 6], 1, DType::U8);
     let (kind, text) = refused(&mut writer, "T2", &other, &bytes(&other, 0));
     assert_eq!(kind, ErrorKind::Argument);
     assert!(text.contains("images/T2 is u8, but images/T1 is i16"), "{text}");
-    let moved = Header { affine: Some(Affine::identity()), ..image.clone() };
+    let moved = Image { affine: Some(Affine::identity()), ..image };
     assert!(refused(&mut writer, "T2", &moved, &raw).1.contains("mm apart"));
     assert_eq!(refused(&mut writer, "T1", &image, &raw).0, ErrorKind::Argument);
     assert_eq!(refused(&mut writer, "T2", &image, &raw[1..]).0, ErrorKind::Argument);
     assert_eq!(refused(&mut writer, "a/b", &image, &raw).0, ErrorKind::Argument);
-    let long = header(&[1, 1, 70_000], 1, DType::U8);
+    let long = of_shape(&[1, 1, 70_000], 1, DType::U8);
     let (kind, text) = refused(&mut writer, "T2", &long, &bytes(&long, 0));
     assert_eq!(kind, ErrorKind::Range);
     assert!(text.contains("an axis of 70000") && text.contains("65535"), "{text}");
@@ -170,7 +186,7 @@ fn what_is_refused_leaves_the_rest_intact() {
     }
 
     writer.add_subject("b").unwrap();
-    writer.add_entry("images", "other", &image, &raw).unwrap();
+    writer.add_entry("images", "other", &image.of(&raw)).unwrap();
     let error = writer.add_subject("c").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Argument);
     let text = "subject \"b\" has entries (channels) images of 3 axes: other (1), but subject \"a\" has";
@@ -178,7 +194,7 @@ fn what_is_refused_leaves_the_rest_intact() {
     assert_eq!(writer.add_subject("a").unwrap_err().kind(), ErrorKind::Argument);
     writer.discard_subject();
     writer.add_subject("b").unwrap();
-    writer.add_entry("images", "T1", &image, &bytes(&image, 9)).unwrap();
+    writer.add_entry("images", "T1", &image.of(&bytes(&image, 9))).unwrap();
     writer.finish().unwrap();
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::State);
     assert_eq!(writer.add_subject("z").unwrap_err().kind(), ErrorKind::State);
@@ -199,10 +215,10 @@ fn an_unfinished_dataset_leaves_the_old_one_untouched() {
     assert!(error.message().contains("exists already"), "{error}");
 
     let replace = WriterOptions { existing: Existing::Replace };
-    let image = header(&[4, 5, 6], 1, DType::I16);
+    let image = of_shape(&[4, 5, 6], 1, DType::I16);
     let mut writer = DatasetWriter::create(&path, replace).unwrap();
     writer.add_subject("new").unwrap();
-    writer.add_entry("images", "T1", &image, &bytes(&image, 0)).unwrap();
+    writer.add_entry("images", "T1", &image.of(&bytes(&image, 0))).unwrap();
     drop(writer);
     assert_eq!(std::fs::read(&path).unwrap(), before);
     assert_eq!(names(folder.path()), ["set.h5"]);
@@ -210,7 +226,7 @@ fn an_unfinished_dataset_leaves_the_old_one_untouched() {
     let mut writer = DatasetWriter::create(&path, replace).unwrap();
     assert_eq!(writer.finish().unwrap_err().kind(), ErrorKind::State);
     writer.add_subject("new").unwrap();
-    writer.add_entry("images", "T1", &image, &bytes(&image, 0)).unwrap();
+    writer.add_entry("images", "T1", &image.of(&bytes(&image, 0))).unwrap();
     let old = Dataset::open(&path, OpenOptions::default()).unwrap();
     writer.finish().unwrap();
     assert_eq!(old.subjects().len(), 2);
@@ -270,10 +286,10 @@ fn a_conversion_can_be_cancelled_and_names_what_fails() {
 
     // Two files of one folder that disagree in their entries' names cannot be one dataset.
     for (name, dtype) in [("s1/t1.h5", DType::U8), ("s2/t1.h5", DType::I16), ("s3/t2.h5", DType::U8)] {
-        let image = header(&[2, 3, 4], 1, dtype);
+        let image = of_shape(&[2, 3, 4], 1, dtype);
         let path = folder.path().join("raw").join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        save_hdf5(&path, &image, &bytes(&image, 0)).unwrap();
+        save(&path, &image.of(&bytes(&image, 0))).unwrap();
     }
     let source = Dataset::open(&folder.path().join("raw"), OpenOptions::default()).unwrap();
     let path = folder.path().join("raw.h5");
@@ -294,16 +310,16 @@ fn a_single_volume_comes_back_with_its_geometry() {
     let folder = TempDir::new().unwrap();
     for (extents, channels) in [(vec![4, 5, 6], 1), (vec![4, 5, 6], 3), (vec![3, 4, 5, 6], 1), (vec![9], 1)] {
         let path = folder.path().join("one.h5");
-        let image = header(&extents, channels, DType::F32);
-        save_hdf5(&path, &image, &bytes(&image, 1)).unwrap();
+        let image = of_shape(&extents, channels, DType::F32);
+        save(&path, &image.of(&bytes(&image, 1))).unwrap();
         let dataset = Dataset::open(&path, OpenOptions::default()).unwrap();
         let entry = &dataset.subjects()[0].category("images").unwrap().entries[0];
         assert_eq!((entry.header().shape, entry.header().channels), (image.shape, channels));
         assert_eq!(entry.header().affine, image.affine);
         assert_eq!(stored(std::slice::from_ref(entry)), bytes(&image, 1));
     }
-    let image = header(&[2, 2, 2], 1, DType::U8);
-    let error = save_hdf5(&folder.path().join("x.h5"), &image, &[0; 3]).unwrap_err();
+    let image = of_shape(&[2, 2, 2], 1, DType::U8);
+    let error = save(&folder.path().join("x.h5"), &image.of(&[0; 3])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Argument);
     assert_eq!(names(folder.path()), ["one.h5"]);
 }

@@ -26,7 +26,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
 use crate::store::nnunet::read_json;
-use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, Subject, partial_path, volume};
+use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, PendingFile, Subject, volume};
 
 /// The version of the format.
 const VERSION: u64 = 1;
@@ -199,13 +199,9 @@ pub fn save(path: &Path, dataset: &Dataset) -> Result<()> {
         splits.insert(name.clone(), members.iter().map(id).collect::<Result<Vec<_>>>()?.into());
     }
     let json = json!({ MARK: VERSION, "subjects": subjects, "splits": splits });
-    let partial = partial_path(path);
-    let written =
-        std::fs::write(&partial, format!("{json:#}\n")).and_then(|()| std::fs::rename(&partial, path));
-    written.map_err(|cause| {
-        let _ = std::fs::remove_file(&partial);
-        Error::io(path, cause)
-    })
+    let pending = PendingFile::beside(path)?;
+    std::fs::write(pending.path(), format!("{json:#}\n")).map_err(|cause| Error::io(path, cause))?;
+    pending.keep()
 }
 
 /// What a manifest says of an entry so that opening gives the same volume again.

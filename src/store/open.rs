@@ -20,8 +20,8 @@ pub struct Choice {
     pub channel: ChannelPlace,
 }
 
-/// The bytes at a file's beginning that tell its format.
-const HEAD_BYTES: usize = 544;
+/// The bytes at a file's beginning that tell its format, HDF5's user blocks up to 4096 bytes counted in.
+const HEAD_BYTES: usize = 4104;
 
 /// Opens one volume of a file, its format told by its content; no voxel is read.
 ///
@@ -42,7 +42,7 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
     }
-    Err(unknown(&head).in_file(path))
+    Err(unknown(path, &head).in_file(path))
 }
 
 /// Opens a file or a folder as a dataset.
@@ -83,23 +83,26 @@ fn folder_dataset(path: &Path, context: Context) -> Result<Dataset> {
     folder::open(path, context)
 }
 
-/// The endings of names that promise a volume, whatever the content.
-const ENDINGS: [&str; 9] = [".nii", ".nii.gz", ".hdr", ".hdr.gz", ".npy", ".npz", ".h5", ".hdf5", ".hdf"];
-
 /// Whether a file of a folder is to be read as a volume: its content or its name says so.
 ///
 /// # Errors
 /// `Io` where it cannot be opened.
 pub(super) fn is_volume(path: &Path) -> Result<bool> {
     let name = folder::name(path).to_ascii_lowercase();
+    let pair =
+        [(".img", ".hdr"), (".img.gz", ".hdr.gz")].into_iter().find(|(second, _)| name.ends_with(second));
+    if let Some((_, first)) = pair {
+        // The second file of a pair comes with the first.
+        let stem = folder::stem(path);
+        if path.with_file_name(format!("{stem}{first}")).exists() {
+            return Ok(false);
+        }
+    }
     if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
         return Ok(true);
     }
-    // The second file of a pair comes with the first.
-    let is_second = name.ends_with(".img") || name.ends_with(".img.gz");
     let head = head(path)?;
-    let known = npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || nifti::knows(path, &head);
-    Ok(known && !is_second)
+    Ok(npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || nifti::knows(path, &head))
 }
 
 /// The first bytes of a file.
@@ -110,12 +113,20 @@ pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// The endings of names that promise a format.
+const ENDINGS: [&str; 11] =
+    [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf"];
+
 /// The error about content that no reader knows.
-fn unknown(head: &[u8]) -> Error {
+fn unknown(path: &Path, head: &[u8]) -> Error {
     if head.is_empty() {
         return Error::format("the file is empty");
     }
     let shown: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if let Some(ending) = ENDINGS.into_iter().find(|ending| name.ends_with(ending)) {
+        return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
+    }
     Error::unsupported(format!(
         "the content, which begins with {shown}, is none of HDF5, npy, npz, NIfTI or a JSON manifest"
     ))

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Makes the files of tests/data/hdf5 and the JSON of the values in them.
 
-Needs numpy < 1.24, h5py 3, SimpleITK and pymia 0.3.4 (installed without its own requirements). The files
-are the same, byte for byte, however often it runs with the same versions.
+Needs numpy < 1.24, h5py 3, SimpleITK and pymia 0.3.4 (installed without its own requirements). What is in
+the files is the same however often it runs; the library notes the time in groups of the latest format.
 """
 import json
 import os
@@ -64,7 +64,9 @@ def dtypes():
         odd.set_precision(12)
         odd.set_offset(2)
         space = h5py.h5s.create_simple((2, 3, 4))
-        dataset = h5py.h5d.create(h5.id, b"twelve_bits", odd, space)
+        untimed = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        untimed.set_obj_track_times(False)
+        dataset = h5py.h5d.create(h5.id, b"twelve_bits", odd, space, untimed)
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(ramp((2, 3, 4), "u2")))
     note_all("dtypes.h5")
 
@@ -88,6 +90,7 @@ def layouts():
         grown.resize(5, axis=0)
         compact = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
         compact.set_layout(h5py.h5d.COMPACT)
+        compact.set_obj_track_times(False)
         space = h5py.h5s.create_simple((5, 6, 7))
         dataset = h5py.h5d.create(h5.id, b"compact", h5py.h5t.NATIVE_INT16, space, compact)
         dataset.write(h5py.h5s.ALL, h5py.h5s.ALL, np.ascontiguousarray(data))
@@ -131,7 +134,7 @@ def broken():
     good = open(path("layouts.h5"), "rb").read()
     with open(path("x_format_truncated.h5"), "wb") as file:
         file.write(good[: len(good) // 2])
-    with open(path("x_unsupported_wrong_magic.h5"), "wb") as file:
+    with open(path("x_format_wrong_magic.h5"), "wb") as file:
         file.write(b"this is no HDF5 file, whatever its name says\n" * 20)
     with h5py.File(path("x_format_huge_dims.h5"), "w") as h5:
         h5["data"] = ramp((3, 4, 5), "f8")
