@@ -4,16 +4,22 @@
 //! fact that makes it sound; what leaves the room is safe to call with any arguments.
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
+mod accumulate;
 mod convert;
 pub mod cuda;
 mod gather;
+mod hdf5;
 mod map;
 mod memory;
 mod process;
 mod rows;
 
+pub use accumulate::{
+    Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
+};
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, gather};
+pub use hdf5::is_standard_big_endian;
 pub use map::{FileMap, is_network_file};
 pub use memory::AlignedBuffer;
 pub use process::{Process, core_count};
