@@ -107,6 +107,12 @@ class classifier {
         layer<wide, narrow> second;
         layer<narrow, 1> last;
 
+        parameters &operator+=(parameters &other) {
+            parameters none{}, nothing{};
+            together(*this, other, none, nothing, [](float &sum, float value, float, float) { sum += value; });
+            return *this;
+        }
+
         /// Does something with the weights of several parameter sets at once.
         template <class Each> static void together(parameters &a, parameters &b, parameters &c, parameters &d, Each each) {
             apply(a.first.weights, b.first.weights, c.first.weights, d.first.weights, each);
@@ -150,7 +156,7 @@ class classifier {
         }
 
         /// Adds one row to loss and gradient; truth is 1 for brain, 0 for the rest.
-        void learn(const parameters &weights, const std::array<const float *, context::count> &rows, const std::int64_t *truth) {
+        void learn(const parameters &weights, const std::array<const float *, context::count> &rows, const std::uint8_t *truth) {
             predict(weights, rows);
             for (std::size_t x = 0; x < width_; ++x) {
                 const float target = float(truth[x]);

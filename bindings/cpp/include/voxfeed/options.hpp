@@ -95,6 +95,9 @@ enum class completeness : vxf_completeness {
 /// What happens to a file that has the name already.
 enum class existing : vxf_existing { error = VXF_EXISTING_ERROR, replace = VXF_EXISTING_REPLACE };
 
+/// How a column of a montage is drawn: by its dtype, as grey values, as labels in colour over the first grey column.
+enum class look : vxf_look { automatic = VXF_LOOK_AUTO, grey = VXF_LOOK_GREY, labels = VXF_LOOK_LABELS };
+
 /// How a dataset is opened.
 struct dataset_options {
     voxfeed::io io = voxfeed::io::automatic;
@@ -233,15 +236,26 @@ struct writer_options {
     voxfeed::existing existing = voxfeed::existing::error;
 };
 
-/// How a montage looks.
+/// One column of a montage.
+struct montage_column {
+    /// The volume, (spatial axes) or with four axes (channel, spatial axes); all columns have one shape.
+    tensor_view volume{};
+    /// What stands above it.
+    std::string title{};
+    voxfeed::look look = voxfeed::look::automatic;
+    /// The channel that is drawn.
+    std::uint32_t channel = 0;
+};
+
+/// How a montage is drawn.
 struct montage_options {
-    /// The axis that is cut, 0 being the slowest.
+    /// The axis that is cut across, 0 being the slowest.
     std::uint32_t axis = 0;
-    /// The number of slices, one a row, evenly spread; 0 is 5.
+    /// The number of slices, one a row, evenly spread over what is not background; 0 is 6.
     std::uint32_t slices = 0;
-    /// How many pixels a voxel has; 0 is as many as make a picture of readable size.
-    std::uint32_t zoom = 0;
-    /// The geometry of all columns, 16 numbers as in volume_info, or null: superior or anterior is then up.
+    /// The pixels of a slice's longer side; 0 is 240.
+    std::uint32_t tile_pixels = 0;
+    /// The geometry of all columns, 16 numbers as in volume_info, or null. With it superior, else anterior is up.
     const double *affine = nullptr;
 };
 
@@ -318,7 +332,7 @@ inline vxf_montage_options to_c(const montage_options &from) {
     check(vxf_montage_options_init(&to, sizeof to));
     to.axis = from.axis;
     to.slices = from.slices;
-    to.zoom = from.zoom;
+    to.tile_pixels = from.tile_pixels;
     to.affine = from.affine;
     return to;
 }

@@ -106,18 +106,23 @@ inline void save_volume(const std::string &path, const tensor_view &tensor, cons
     detail::check(vxf_volume_save(path.c_str(), tensor.get(), affine));
 }
 
-/// Saves a PNG that shows volumes (depth, height, width) side by side, one a column, several slices, one a row.
+/// Saves a PNG that shows volumes side by side, one a column, and several slices, one a row.
 ///
-/// Floating columns are grey; integer ones are label maps in colour over the first column.
-inline void save_montage(const std::string &path, const std::vector<tensor_view> &columns,
+/// Errors: ERR_ARGUMENT where columns have different shapes or an axis or channel does not exist; ERR_IO.
+inline void save_montage(const std::string &path, const std::vector<montage_column> &columns,
                          const montage_options &options = {}) {
     detail::require_library();
     const vxf_montage_options given = detail::to_c(options);
-    std::vector<vxf_tensor> tensors;
-    for (const tensor_view &column : columns) {
-        tensors.push_back(*column.get());
+    std::vector<vxf_montage_column> all;
+    for (const montage_column &from : columns) {
+        vxf_montage_column to{};
+        to.volume = from.volume.get();
+        to.title = detail::or_null(from.title);
+        to.look = static_cast<vxf_look>(from.look);
+        to.channel = from.channel;
+        all.push_back(to);
     }
-    detail::check(vxf_montage_save(path.c_str(), tensors.data(), tensors.size(), &given));
+    detail::check(vxf_montage_save(path.c_str(), all.data(), all.size(), &given));
 }
 
 } // namespace voxfeed
