@@ -6,7 +6,9 @@
 
 pub mod error;
 pub mod plan;
+pub mod prepare;
 pub mod random;
 pub mod store;
 pub mod sys;
+pub mod transform;
 pub mod voxel;

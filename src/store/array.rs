@@ -32,9 +32,10 @@ impl FileArray {
     /// The same array after a check that the file is large enough for it.
     ///
     /// # Errors
-    /// `Format` where it is not; `Range` where the header's size overflows.
+    /// `Format` where it is not, or where the header's size overflows.
     pub fn checked(self, file_bytes: u64) -> Result<Self> {
-        let needed = self.header.byte_len()? as u64;
+        let overflow = |error: Error| Error::format(error.message()).in_file(&self.header.origin.path);
+        let needed = self.header.byte_len().map_err(overflow)? as u64;
         let end = self.start.checked_add(needed);
         if end.is_none_or(|end| end > file_bytes) {
             let Header { shape, channels, dtype, origin, .. } = &self.header;

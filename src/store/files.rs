@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::store::hdf5::Handles;
 use crate::sys::{FileMap, is_network_file};
 
 /// How stored bytes are brought up.
@@ -28,6 +30,8 @@ const MOST_MAPS: usize = 256;
 pub struct Files {
     io: Io,
     maps: Mutex<Maps>,
+    /// The datasets that a format's library keeps open.
+    pub(super) hdf5: Handles,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ struct Maps {
 impl Files {
     /// Files that are read this way.
     pub fn new(io: Io) -> Self {
-        Self { io, maps: Mutex::default() }
+        Self { io, maps: Mutex::default(), hdf5: Handles::default() }
     }
 
     /// Whether this file's bytes come through a map.
@@ -89,4 +93,12 @@ impl Files {
             _ => Error::io(path, cause),
         })
     }
+}
+
+/// A name for a file in the making: hidden, beside the target, and nobody else's.
+pub(crate) fn beside(target: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = target.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    target.with_file_name(format!(".{name}.{}-{count}.partial", std::process::id()))
 }
