@@ -4,7 +4,10 @@
 //! predictions become volumes again. The C interface in [`capi`] is the library's face; the rooms below it
 //! are Rust, each using those on lower floors only.
 
+pub mod assemble;
+pub mod capi;
 pub mod error;
+pub mod feed;
 pub mod plan;
 pub mod prepare;
 pub mod random;

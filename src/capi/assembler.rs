@@ -5,9 +5,7 @@
 use std::ffi::c_char;
 use std::sync::Arc;
 
-use crate::assemble::{
-    Accumulate, Assembler, AssemblerOptions, Blend, Completeness, Output, Prediction, Reduce,
-};
+use crate::assemble::{Accumulate, Assembler, AssemblerOptions, Blend, Prediction, Readiness, Reduce};
 use crate::capi::batch::vxf_batch;
 use crate::capi::dataset::unknown;
 use crate::capi::guard::{guard, guard_done, guard_silent};
@@ -19,6 +17,7 @@ use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_dtype, vxf_sample, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::plan::Sample;
+use crate::voxel::DType;
 
 /// Puts predictions back into volumes, subject by subject, in any order and several subjects at once.
 ///
@@ -111,9 +110,9 @@ impl vxf_assembler_options {
             vxf_reduce::ARGMAX => Reduce::Argmax,
             other => return Err(unknown("reduce", other.0)),
         };
-        let output = match self.dtype {
-            vxf_dtype::STORED | vxf_dtype::F32 => Output::F32,
-            vxf_dtype::U8 => Output::U8,
+        let dtype = match self.dtype {
+            vxf_dtype::STORED | vxf_dtype::F32 => DType::F32,
+            vxf_dtype::U8 => DType::U8,
             other => return Err(Error::argument(format!("dtype is {:#x}, expected F32 or U8", other.0))),
         };
         let accumulate = match self.accumulate {
@@ -124,13 +123,13 @@ impl vxf_assembler_options {
             }
         };
         let sigma = if self.sigma == 0.0 { 0.125 } else { self.sigma };
-        Ok(AssemblerOptions { blend, reduce, output, accumulate, sigma })
+        Ok(AssemblerOptions { blend, accumulate, dtype, reduce, sigma })
     }
 }
 
 /// Writes the defaults into options of struct_size bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_options_init(
+pub unsafe extern "C" fn vxf_assembler_options_init(
     options: *mut vxf_assembler_options,
     struct_size: usize,
 ) -> vxf_status {
@@ -139,7 +138,7 @@ pub extern "C" fn vxf_assembler_options_init(
 
 /// Makes an assembler for the batches of a loader. options may be NULL. Free with vxf_assembler_free().
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_new(
+pub unsafe extern "C" fn vxf_assembler_new(
     loader: *const vxf_loader,
     options: *const vxf_assembler_options,
     out: *mut *mut vxf_assembler,
@@ -157,17 +156,20 @@ pub extern "C" fn vxf_assembler_new(
 /// Errors: ERR_ARGUMENT where the shape is another; ERR_STATE where a sample was added before, or belongs to
 /// another epoch than subjects that are still incomplete. A call that fails changes nothing.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_add(
+pub unsafe extern "C" fn vxf_assembler_add(
     assembler: *mut vxf_assembler,
     batch: *const vxf_batch,
     prediction: *const vxf_tensor,
 ) -> vxf_status {
-    guard_done(|| add(assembler, borrow(batch)?.samples(), prediction))
+    guard_done(|| {
+        let batch = borrow(batch)?;
+        add(assembler, (batch.samples(), Some(batch.row_extents())), prediction)
+    })
 }
 
 /// As vxf_assembler_add(), for samples that were kept from vxf_batch_samples().
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_add_samples(
+pub unsafe extern "C" fn vxf_assembler_add_samples(
     assembler: *mut vxf_assembler,
     samples: *const vxf_sample,
     count: u64,
@@ -176,17 +178,22 @@ pub extern "C" fn vxf_assembler_add_samples(
     guard_done(|| {
         let samples: Vec<Sample> =
             array(samples, count, "samples")?.iter().map(vxf_sample::parse).collect::<Result<_>>()?;
-        add(assembler, &samples, prediction)
+        add(assembler, (&samples, None), prediction)
     })
 }
 
-fn add(assembler: *mut vxf_assembler, samples: &[Sample], prediction: *const vxf_tensor) -> Result<()> {
+fn add(
+    assembler: *mut vxf_assembler,
+    (samples, row): (&[Sample], Option<&[usize]>),
+    prediction: *const vxf_tensor,
+) -> Result<()> {
     let given = Given::read(prediction, "prediction")?;
     let prediction = Prediction {
         bytes: given.bytes()?,
         dtype: given.dtype,
         shape: &given.extents,
         strides: given.strides.as_deref(),
+        row,
     };
     borrow(assembler)?.add(samples, &prediction)
 }
@@ -195,7 +202,7 @@ fn add(assembler: *mut vxf_assembler, samples: &[Sample], prediction: *const vxf
 ///
 /// Gives NOT_READY where none has, END where every subject of the epoch has been taken.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_next_complete(
+pub unsafe extern "C" fn vxf_assembler_next_complete(
     assembler: *mut vxf_assembler,
     out_subject: *mut u64,
 ) -> vxf_status {
@@ -209,24 +216,32 @@ pub extern "C" fn vxf_assembler_next_complete(
     })
 }
 
+/// The dtype and the extents, channel first, of a subject's result.
+fn output(assembler: &Assembler, subject: u64) -> Result<(DType, Vec<usize>)> {
+    let output = assembler.output(subject as usize)?;
+    let mut extents = vec![output.channels];
+    extents.extend(output.shape.extents());
+    Ok((output.dtype, extents))
+}
+
 /// Writes the shape and dtype of a subject's result, (channel, spatial axes), with data NULL.
 ///
 /// Errors: ERR_NOT_FOUND where no sample of the subject was added.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_shape(
+pub unsafe extern "C" fn vxf_assembler_shape(
     assembler: *const vxf_assembler,
     subject: u64,
     out: *mut vxf_tensor,
 ) -> vxf_status {
     guard_done(|| {
-        let (dtype, extents) = borrow(assembler)?.shape(subject as usize)?;
+        let (dtype, extents) = output(borrow(assembler)?, subject)?;
         write_sized(out, vxf_tensor::dense(std::ptr::null_mut(), dtype, &extents))
     })
 }
 
 /// Writes the share of a subject's voxels, 0 to 1, that a prediction has reached.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_coverage(
+pub unsafe extern "C" fn vxf_assembler_coverage(
     assembler: *const vxf_assembler,
     subject: u64,
     out: *mut f64,
@@ -246,10 +261,10 @@ impl vxf_completeness {
     pub const PARTIAL: vxf_completeness = vxf_completeness(1);
 }
 
-fn completeness(given: vxf_completeness) -> Result<Completeness> {
+fn completeness(given: vxf_completeness) -> Result<Readiness> {
     match given {
-        vxf_completeness::COMPLETE => Ok(Completeness::Complete),
-        vxf_completeness::PARTIAL => Ok(Completeness::Partial),
+        vxf_completeness::COMPLETE => Ok(Readiness::Complete),
+        vxf_completeness::PARTIAL => Ok(Readiness::Partial),
         other => Err(unknown("completeness", other.0)),
     }
 }
@@ -260,7 +275,7 @@ fn completeness(given: vxf_completeness) -> Result<Completeness> {
 /// Errors: ERR_STATE where it is incomplete, the message says by how many samples; ERR_ARGUMENT where the
 /// tensor is another; the subject then stays.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_take(
+pub unsafe extern "C" fn vxf_assembler_take(
     assembler: *mut vxf_assembler,
     subject: u64,
     completeness: vxf_completeness,
@@ -269,7 +284,7 @@ pub extern "C" fn vxf_assembler_take(
     guard_done(|| {
         let assembler = borrow(assembler)?;
         let into = Given::read(into, "into")?;
-        let (dtype, extents) = assembler.shape(subject as usize)?;
+        let (dtype, extents) = output(assembler, subject)?;
         if (into.dtype, &into.extents) != (dtype, &extents) {
             let (own, shape) = (into.dtype, &into.extents);
             return Err(Error::argument(format!("into is {own} {shape:?}, expected {dtype} {extents:?}")));
@@ -283,7 +298,7 @@ pub extern "C" fn vxf_assembler_take(
 /// The file is complete or not there: it gets its name when all is written. The subject is then gone.
 /// Errors: as vxf_assembler_take(), and ERR_IO; the subject then stays, so it can be saved elsewhere.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_save(
+pub unsafe extern "C" fn vxf_assembler_save(
     assembler: *mut vxf_assembler,
     subject: u64,
     completeness: vxf_completeness,
@@ -297,6 +312,6 @@ pub extern "C" fn vxf_assembler_save(
 
 /// Frees the handle and what it holds. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_assembler_free(assembler: *mut vxf_assembler) {
+pub unsafe extern "C" fn vxf_assembler_free(assembler: *mut vxf_assembler) {
     guard_silent(|| free(assembler));
 }

@@ -31,7 +31,7 @@ impl Noun for vxf_batch {
 /// Borrowed: the memory is valid until the batch's last reference is released. You may write to it.
 /// Errors: ERR_NOT_FOUND for the category; the message lists those that the batch has.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_batch_tensor(
+pub unsafe extern "C" fn vxf_batch_tensor(
     batch: *const vxf_batch,
     category: *const c_char,
     out: *mut vxf_tensor,
@@ -45,7 +45,7 @@ pub extern "C" fn vxf_batch_tensor(
 
 /// Writes the number of samples: the batch size, or less for a last batch.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_batch_len(batch: *const vxf_batch, out: *mut u64) -> vxf_status {
+pub unsafe extern "C" fn vxf_batch_len(batch: *const vxf_batch, out: *mut u64) -> vxf_status {
     guard_done(|| write(out, borrow(batch)?.samples().len() as u64))
 }
 
@@ -53,7 +53,7 @@ pub extern "C" fn vxf_batch_len(batch: *const vxf_batch, out: *mut u64) -> vxf_s
 ///
 /// Errors: ERR_BUFFER where the capacity is smaller than vxf_batch_len().
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_batch_samples(
+pub unsafe extern "C" fn vxf_batch_samples(
     batch: *const vxf_batch,
     out: *mut vxf_sample,
     capacity: u64,
@@ -74,13 +74,13 @@ pub extern "C" fn vxf_batch_samples(
 
 /// Makes another handle of the same batch; each handle is released on its own.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mut vxf_batch) -> vxf_status {
+pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mut vxf_batch) -> vxf_status {
     guard_done(|| give(borrow(batch)?.clone(), out))
 }
 
 /// Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_batch_release(batch: *mut vxf_batch) {
+pub unsafe extern "C" fn vxf_batch_release(batch: *mut vxf_batch) {
     guard_silent(|| free(batch));
 }
 

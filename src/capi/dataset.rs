@@ -13,7 +13,10 @@ use crate::capi::handle::{
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_tensor};
 use crate::error::{Error, Result};
-use crate::store::{ChannelPlace, Choice, Dataset, Entry, GeometryCheck, Io, OpenOptions, Subject, volume};
+use crate::store::{
+    ChannelPlace, Choice, DEFAULT_CACHE_BYTES, Dataset, Entry, GeometryCheck, Io, OpenOptions, Subject,
+    volume,
+};
 use crate::voxel::Orientation;
 
 /// The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
@@ -120,23 +123,20 @@ unsafe impl Sized32 for vxf_dataset_options {
 impl vxf_dataset_options {
     fn parse(pointer: *const Self) -> Result<OpenOptions> {
         let given = read_sized_or_default(pointer)?;
-        let mut options = OpenOptions::default();
-        options.io = match given.io {
+        let io = match given.io {
             vxf_io::AUTO => Io::Auto,
             vxf_io::POSITIONAL => Io::Positional,
             vxf_io::MAP => Io::Map,
             other => return Err(unknown("io", other.0)),
         };
-        options.geometry = match given.geometry {
+        let geometry = match given.geometry {
             vxf_geometry::STRICT => GeometryCheck::Strict,
             vxf_geometry::SHAPE => GeometryCheck::Shape,
             other => return Err(unknown("geometry", other.0)),
         };
-        if given.cache_bytes > 0 {
-            options.cache_bytes = given.cache_bytes;
-        }
-        options.orient = text_or_null(given.orient, "orient")?.map(Orientation::parse).transpose()?;
-        Ok(options)
+        let cache_bytes = if given.cache_bytes == 0 { DEFAULT_CACHE_BYTES } else { given.cache_bytes };
+        let orient = text_or_null(given.orient, "orient")?.map(Orientation::parse).transpose()?;
+        Ok(OpenOptions { io, geometry, orient, cache_bytes })
     }
 }
 
@@ -149,7 +149,7 @@ pub(super) fn unknown(field: &str, value: i32) -> Error {
 ///
 /// Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_options_init(
+pub unsafe extern "C" fn vxf_dataset_options_init(
     options: *mut vxf_dataset_options,
     struct_size: usize,
 ) -> vxf_status {
@@ -165,7 +165,7 @@ pub extern "C" fn vxf_dataset_options_init(
 /// Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED, and ERR_ARGUMENT where the volumes of a
 /// subject do not lie on one grid; the message names the file.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_open(
+pub unsafe extern "C" fn vxf_dataset_open(
     path: *const c_char,
     options: *const vxf_dataset_options,
     out: *mut *mut vxf_dataset,
@@ -180,7 +180,7 @@ pub extern "C" fn vxf_dataset_open(
 ///
 /// options may be NULL. Free with vxf_dataset_free().
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_new(
+pub unsafe extern "C" fn vxf_dataset_new(
     options: *const vxf_dataset_options,
     out: *mut *mut vxf_dataset,
 ) -> vxf_status {
@@ -191,7 +191,7 @@ pub extern "C" fn vxf_dataset_new(
 ///
 /// Errors: ERR_ARGUMENT where the id is empty or taken.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_add_subject(
+pub unsafe extern "C" fn vxf_dataset_add_subject(
     dataset: *mut vxf_dataset,
     id: *const c_char,
     out_subject: *mut u64,
@@ -242,7 +242,10 @@ unsafe impl Sized32 for vxf_file_options {
 
 /// Writes the defaults into options of struct_size bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_file_options_init(options: *mut vxf_file_options, struct_size: usize) -> vxf_status {
+pub unsafe extern "C" fn vxf_file_options_init(
+    options: *mut vxf_file_options,
+    struct_size: usize,
+) -> vxf_status {
     guard_done(|| init_sized(options, struct_size))
 }
 
@@ -251,7 +254,7 @@ pub extern "C" fn vxf_file_options_init(options: *mut vxf_file_options, struct_s
 /// Errors: as vxf_dataset_open(); ERR_RANGE for the subject; ERR_ARGUMENT where the entry's name is taken
 /// or the volume does not lie on the subject's grid. The dataset is then as it was.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_add_file(
+pub unsafe extern "C" fn vxf_dataset_add_file(
     dataset: *mut vxf_dataset,
     subject: u64,
     category: *const c_char,
@@ -287,7 +290,7 @@ pub extern "C" fn vxf_dataset_add_file(
 /// millimetres RAS+, as in vxf_volume_info.
 /// Errors: as vxf_dataset_add_file().
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_add_tensor(
+pub unsafe extern "C" fn vxf_dataset_add_tensor(
     dataset: *mut vxf_dataset,
     subject: u64,
     category: *const c_char,
@@ -310,7 +313,7 @@ pub extern "C" fn vxf_dataset_add_tensor(
 ///
 /// Errors: ERR_RANGE for the subject; ERR_ARGUMENT where the text is not JSON.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_set_attribute(
+pub unsafe extern "C" fn vxf_dataset_set_attribute(
     dataset: *mut vxf_dataset,
     subject: u64,
     name: *const c_char,
@@ -331,7 +334,7 @@ pub extern "C" fn vxf_dataset_set_attribute(
 ///
 /// Errors: ERR_RANGE where a subject does not exist, ERR_ARGUMENT where one is named twice.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_set_split(
+pub unsafe extern "C" fn vxf_dataset_set_split(
     dataset: *mut vxf_dataset,
     name: *const c_char,
     subjects: *const u64,
@@ -349,7 +352,7 @@ pub extern "C" fn vxf_dataset_set_split(
 ///
 /// Errors: ERR_NOT_FOUND where there is no such split; the message lists those that there are.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_split(
+pub unsafe extern "C" fn vxf_dataset_split(
     dataset: *const vxf_dataset,
     name: *const c_char,
     out: *mut *mut vxf_dataset,
@@ -361,7 +364,7 @@ pub extern "C" fn vxf_dataset_split(
 ///
 /// Errors: ERR_RANGE where a subject does not exist, ERR_ARGUMENT where one is named twice.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_subset(
+pub unsafe extern "C" fn vxf_dataset_subset(
     dataset: *const vxf_dataset,
     subjects: *const u64,
     count: u64,
@@ -376,13 +379,13 @@ pub extern "C" fn vxf_dataset_subset(
 
 /// Writes the number of subjects.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_len(dataset: *const vxf_dataset, out: *mut u64) -> vxf_status {
+pub unsafe extern "C" fn vxf_dataset_len(dataset: *const vxf_dataset, out: *mut u64) -> vxf_status {
     guard_done(|| write(out, borrow(dataset)?.now().subjects().len() as u64))
 }
 
 /// Writes a subject's id. Borrowed, valid as long as the dataset.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_subject_id(
+pub unsafe extern "C" fn vxf_dataset_subject_id(
     dataset: *const vxf_dataset,
     subject: u64,
     out: *mut *const c_char,
@@ -397,7 +400,7 @@ pub extern "C" fn vxf_dataset_subject_id(
 ///
 /// Errors: ERR_NOT_FOUND where there is none.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_find(
+pub unsafe extern "C" fn vxf_dataset_find(
     dataset: *const vxf_dataset,
     id: *const c_char,
     out: *mut u64,
@@ -409,7 +412,7 @@ pub extern "C" fn vxf_dataset_find(
 ///
 /// Borrowed, valid as long as the dataset.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_categories(
+pub unsafe extern "C" fn vxf_dataset_categories(
     dataset: *const vxf_dataset,
     subject: u64,
     out: *mut *const c_char,
@@ -430,7 +433,7 @@ pub extern "C" fn vxf_dataset_categories(
 ///
 /// Errors: ERR_NOT_FOUND where the subject has no such attribute.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_attribute(
+pub unsafe extern "C" fn vxf_dataset_attribute(
     dataset: *const vxf_dataset,
     subject: u64,
     name: *const c_char,
@@ -456,6 +459,6 @@ pub extern "C" fn vxf_dataset_attribute(
 
 /// Frees the handle; samplers, loaders and batches made of it live on. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_free(dataset: *mut vxf_dataset) {
+pub unsafe extern "C" fn vxf_dataset_free(dataset: *mut vxf_dataset) {
     guard_silent(|| free(dataset));
 }

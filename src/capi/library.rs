@@ -32,11 +32,11 @@ pub extern "C" fn vxf_version_string() -> *const c_char {
 pub extern "C" fn vxf_build_info() -> *const c_char {
     static TEXT: std::sync::OnceLock<std::ffi::CString> = std::sync::OnceLock::new();
     let make = || {
-        let libraries = crate::store::library_versions();
+        let library = crate::store::library_version();
         let info = serde_json::json!({
             "version": env!("CARGO_PKG_VERSION"),
             "abi": vxf_abi_version(),
-            "libraries": libraries,
+            "HDF5": library,
             "arch": std::env::consts::ARCH,
             "os": std::env::consts::OS,
         });
@@ -99,7 +99,7 @@ unsafe impl Sized32 for vxf_error_info {
 ///
 /// Errors: ERR_ARGUMENT where out is NULL or too small.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_status {
+pub unsafe extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_status {
     guard_done(|| {
         let info = with_last(|last| vxf_error_info {
             status: last.status,
@@ -118,6 +118,6 @@ pub extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_status {
 /// Nothing touches CUDA before this call or a loader that asks for a device.
 /// Errors: ERR_ARGUMENT where out is NULL.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_cuda_device_count(out: *mut i32) -> vxf_status {
+pub unsafe extern "C" fn vxf_cuda_device_count(out: *mut i32) -> vxf_status {
     guard_done(|| write(out, cuda::device_count().map_or(0, |count| count as i32)))
 }

@@ -335,7 +335,7 @@ impl vxf_loader_options {
 
 /// Writes the defaults into options of struct_size bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_options_init(
+pub unsafe extern "C" fn vxf_loader_options_init(
     options: *mut vxf_loader_options,
     struct_size: usize,
 ) -> vxf_status {
@@ -348,7 +348,7 @@ pub extern "C" fn vxf_loader_options_init(
 /// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
 /// entry that a subject lacks, ERR_MEMORY where the batches do not fit, ERR_NO_DEVICE, ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_new(
+pub unsafe extern "C" fn vxf_loader_new(
     sampler: *const vxf_sampler,
     options: *const vxf_loader_options,
     out: *mut *mut vxf_loader,
@@ -363,13 +363,13 @@ pub extern "C" fn vxf_loader_new(
 ///
 /// After END, start the next epoch.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_start(loader: *mut vxf_loader, epoch: u64) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_start(loader: *mut vxf_loader, epoch: u64) -> vxf_status {
     guard_done(|| borrow(loader)?.start(epoch))
 }
 
 /// Writes the number of batches of an epoch on this rank.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64) -> vxf_status {
     guard_done(|| write(out, borrow(loader)?.plan()?.batches()))
 }
 
@@ -380,7 +380,7 @@ pub extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64) -> vx
 /// Errors: those of the batch's samples, in order, the message naming file and region; ERR_STATE before the
 /// first start; ERR_FORKED.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_next(
+pub unsafe extern "C" fn vxf_loader_next(
     loader: *mut vxf_loader,
     timeout_ns: i64,
     out: *mut *mut vxf_batch,
@@ -404,7 +404,7 @@ pub extern "C" fn vxf_loader_next(
 
 /// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch. Start begins anew.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
     guard_done(|| {
         borrow(loader)?.cancel();
         Ok(())
@@ -415,7 +415,7 @@ pub extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
 ///
 /// Gives TIMEOUT where a thread still reads. The handle must still be freed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
     guard(|| {
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         let ended = borrow(loader)?.close(timeout);
@@ -428,7 +428,7 @@ pub extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> 
 /// The place is behind the last batch that vxf_loader_next() gave. Ask for the size with text NULL.
 /// Errors: ERR_BUFFER where the text does not fit; *inout_size is then what it needs.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_save_state(
+pub unsafe extern "C" fn vxf_loader_save_state(
     loader: *const vxf_loader,
     text: *mut c_char,
     inout_size: *mut usize,
@@ -456,7 +456,7 @@ pub extern "C" fn vxf_loader_save_state(
 ///
 /// Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_load_state(loader: *mut vxf_loader, state: *const c_char) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_load_state(loader: *mut vxf_loader, state: *const c_char) -> vxf_status {
     guard_done(|| borrow(loader)?.load_state(text(state, "state")?))
 }
 
@@ -511,7 +511,10 @@ unsafe impl Sized32 for vxf_loader_stats {
 
 /// Writes what the loader has done since it was made. Set struct_size first.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_get_stats(loader: *const vxf_loader, out: *mut vxf_loader_stats) -> vxf_status {
+pub unsafe extern "C" fn vxf_loader_get_stats(
+    loader: *const vxf_loader,
+    out: *mut vxf_loader_stats,
+) -> vxf_status {
     guard_done(|| {
         let stats = borrow(loader)?.stats()?;
         let info = vxf_loader_stats {
@@ -540,6 +543,6 @@ pub extern "C" fn vxf_loader_get_stats(loader: *const vxf_loader, out: *mut vxf_
 ///
 /// Batches that you hold stay valid until you release them.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_loader_free(loader: *mut vxf_loader) {
+pub unsafe extern "C" fn vxf_loader_free(loader: *mut vxf_loader) {
     guard_silent(|| free(loader));
 }

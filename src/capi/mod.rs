@@ -7,28 +7,32 @@
     unsafe_code,
     reason = "callers' pointers are followed here, in handle.rs, and symbols are exported"
 )]
+#![expect(
+    clippy::missing_safety_doc,
+    reason = "the docs are the C header's, whose first page says it for all functions"
+)]
 
-mod status;
+pub mod status;
 
-mod library;
+pub mod library;
 
-mod tensor;
+pub mod tensor;
 
-mod dataset;
+pub mod dataset;
 
-mod volume;
+pub mod volume;
 
-mod sampler;
+pub mod sampler;
 
-mod transform;
+pub mod transform;
 
-mod batch;
+pub mod batch;
 
-mod loader;
+pub mod loader;
 
-mod assembler;
+pub mod assembler;
 
-mod writer;
+pub mod writer;
 
 mod guard;
 mod handle;

@@ -10,7 +10,7 @@ use crate::capi::handle::{Noun, Sized32, borrow, free, give, init_sized, read_si
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{VXF_MAX_AXES, vxf_sample};
 use crate::error::{Error, Result};
-use crate::plan::{Border, Grid, Rule, Sample, Sampler, Slices, Uniform, Whole};
+use crate::plan::{Border, Grid, Rule, Sampler, Slices, Uniform, Whole};
 use crate::store::Dataset;
 
 /// The samples of an epoch before they are ordered: regions of subjects, numbered subject by subject.
@@ -183,7 +183,7 @@ fn shared_ndim(dataset: &Dataset) -> Result<usize> {
 
 /// Writes the defaults into options of struct_size bytes.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_sampler_options_init(
+pub unsafe extern "C" fn vxf_sampler_options_init(
     options: *mut vxf_sampler_options,
     struct_size: usize,
 ) -> vxf_status {
@@ -196,7 +196,7 @@ pub extern "C" fn vxf_sampler_options_init(
 /// Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, the rule does
 /// not fit a volume, or there is no sample at all; the message names the subject.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_sampler_new(
+pub unsafe extern "C" fn vxf_sampler_new(
     dataset: *const vxf_dataset,
     options: *const vxf_sampler_options,
     out: *mut *mut vxf_sampler,
@@ -210,7 +210,7 @@ pub extern "C" fn vxf_sampler_new(
 
 /// Writes the number of samples of an epoch.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_sampler_len(sampler: *const vxf_sampler, out: *mut u64) -> vxf_status {
+pub unsafe extern "C" fn vxf_sampler_len(sampler: *const vxf_sampler, out: *mut u64) -> vxf_status {
     guard_done(|| write(out, borrow(sampler)?.len()))
 }
 
@@ -218,7 +218,7 @@ pub extern "C" fn vxf_sampler_len(sampler: *const vxf_sampler, out: *mut u64) ->
 ///
 /// Errors: ERR_RANGE where the number is not below the length.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_sampler_get(
+pub unsafe extern "C" fn vxf_sampler_get(
     sampler: *const vxf_sampler,
     seed: u64,
     epoch: u64,
@@ -230,6 +230,6 @@ pub extern "C" fn vxf_sampler_get(
 
 /// Frees the handle; loaders made of it live on. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_sampler_free(sampler: *mut vxf_sampler) {
+pub unsafe extern "C" fn vxf_sampler_free(sampler: *mut vxf_sampler) {
     guard_silent(|| free(sampler));
 }

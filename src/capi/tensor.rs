@@ -237,7 +237,7 @@ impl Given {
         let one = [Run { output: 0, len: 1, source: 0, step: 1 }];
         let (mut extents, mut strides) = (inner.to_vec(), inner_steps.to_vec());
         if inner.is_empty() {
-            (runs, extents, strides) = (vec![&one], vec![1], vec![0]);
+            (runs, extents, strides) = (vec![one.as_slice()], vec![1], vec![0]);
         }
         let part = into.len() / outer.max(1);
         for (number, bytes_of) in into.chunks_mut(part.max(1)).enumerate() {

@@ -40,13 +40,16 @@ impl Noun for vxf_transform {
 /// Errors: ERR_ARGUMENT where the text is not JSON, or for an unknown step, key or value; the message says
 /// which step, and what is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_transform_parse(json: *const c_char, out: *mut *mut vxf_transform) -> vxf_status {
+pub unsafe extern "C" fn vxf_transform_parse(
+    json: *const c_char,
+    out: *mut *mut vxf_transform,
+) -> vxf_status {
     guard_done(|| give(Arc::new(Chain::parse(text(json, "json")?)?), out))
 }
 
 /// Frees the handle; loaders made with it live on. NULL is allowed.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_transform_free(transform: *mut vxf_transform) {
+pub unsafe extern "C" fn vxf_transform_free(transform: *mut vxf_transform) {
     guard_silent(|| free(transform));
 }
 

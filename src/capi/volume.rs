@@ -6,9 +6,7 @@ use std::ffi::c_char;
 
 use crate::capi::dataset::vxf_dataset;
 use crate::capi::guard::guard_done;
-use crate::capi::handle::{
-    Sized32, array, borrow, init_sized, path, read_sized_or_default, text, text_or_null, write_sized,
-};
+use crate::capi::handle::{Sized32, array, borrow, text, text_or_null, write_sized};
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, VXF_MAX_AXES, vxf_dtype, vxf_tensor};
 use crate::error::{Error, Result};
@@ -89,7 +87,7 @@ fn entries(dataset: &Dataset, subject: u64, (category, entry): (&str, Option<&st
 ///
 /// Errors: ERR_RANGE for the subject, ERR_NOT_FOUND for category and entry; the message lists what there is.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_volume_info(
+pub unsafe extern "C" fn vxf_dataset_volume_info(
     dataset: *const vxf_dataset,
     subject: u64,
     category: *const c_char,
@@ -167,7 +165,7 @@ impl vxf_region {
 /// a single channel may be left out.
 /// Errors: ERR_RANGE where a value does not fit the dtype; ERR_ARGUMENT where out has another shape.
 #[unsafe(no_mangle)]
-pub extern "C" fn vxf_dataset_read(
+pub unsafe extern "C" fn vxf_dataset_read(
     dataset: *const vxf_dataset,
     subject: u64,
     category: *const c_char,

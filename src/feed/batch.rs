@@ -50,6 +50,11 @@ impl Batch {
         &self.lent.samples
     }
 
+    /// The spatial extents of its rows, slowest first, as its tensors show them.
+    pub fn row_extents(&self) -> &[usize] {
+        &self.lent.extents
+    }
+
     /// The names of its categories, in order.
     pub fn categories(&self) -> impl Iterator<Item = &str> {
         self.lent.shared.layout.categories.iter().map(|category| category.name.as_str())

@@ -30,6 +30,7 @@ pub use decoded::Decoded;
 pub use extract::{Extraction, Reader};
 pub(crate) use files::beside as partial_path;
 pub use files::{Files, Io};
+pub use hdf5::library_version;
 pub use montage::{Look, MontageColumn, MontageOptions, montage};
 pub use open::{Choice, volume};
 pub use pymia::{Array, SubjectTable, SubjectsFile};

@@ -49,3 +49,9 @@ pub(crate) fn save(path: &Path, header: &Header, bytes: &[u8]) -> Result<()> {
     }
     written
 }
+
+/// The version of the HDF5 library that this build carries.
+pub fn library_version() -> String {
+    let (major, minor, patch) = hdf5::library_version();
+    format!("{major}.{minor}.{patch}")
+}
