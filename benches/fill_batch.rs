@@ -27,9 +27,9 @@ use voxfeed::capi::batch::{vxf_batch, vxf_batch_release, vxf_batch_tensor};
 use voxfeed::capi::dataset::{vxf_dataset, vxf_dataset_free, vxf_dataset_open};
 use voxfeed::capi::library::vxf_last_error_message;
 use voxfeed::capi::loader::{
-    vxf_loader, vxf_loader_free, vxf_loader_new, vxf_loader_next, vxf_loader_options,
-    vxf_loader_options_init, vxf_loader_start, vxf_order,
+    vxf_loader, vxf_loader_free, vxf_loader_new, vxf_loader_next, vxf_loader_options_init, vxf_loader_start,
 };
+use voxfeed::capi::loader_options::{vxf_loader_options, vxf_order};
 use voxfeed::capi::sampler::{
     vxf_sampler, vxf_sampler_free, vxf_sampler_kind, vxf_sampler_new, vxf_sampler_options,
     vxf_sampler_options_init,
