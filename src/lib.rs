@@ -5,9 +5,13 @@
 //! are Rust, each using those on lower floors only.
 
 pub mod assemble;
+pub mod capi;
 pub mod error;
+pub mod feed;
 pub mod plan;
+pub mod prepare;
 pub mod random;
 pub mod store;
 pub mod sys;
+pub mod transform;
 pub mod voxel;

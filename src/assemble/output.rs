@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::store::{self, DenseVolume};
 use crate::voxel::{Affine, DType, Shape};
 
 /// What a subject is handed out as.
@@ -30,10 +31,9 @@ impl Output {
     /// Saves bytes of this description, where their subject lies.
     ///
     /// # Errors
-    /// `Unsupported`: this build has no writer.
-    pub(super) fn save(&self, path: &Path, _bytes: &[u8], _affine: Option<Affine>) -> Result<()> {
-        let Output { channels, shape, dtype } = self;
-        let what = format!("saving {channels} channels of {shape} {dtype} is not supported by this build");
-        Err(Error::unsupported(what).in_file(path))
+    /// Those of [`store::save`].
+    pub(super) fn save(&self, path: &Path, bytes: &[u8], affine: Option<Affine>) -> Result<()> {
+        let Output { channels, shape, dtype } = *self;
+        store::save(path, &DenseVolume { shape, channels, dtype, bytes, affine })
     }
 }

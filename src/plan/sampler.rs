@@ -102,14 +102,31 @@ impl Sampler {
         }
     }
 
-    /// The shape of the row that a sample fills: a full patch, or a slice with its thin axis.
+    /// The shape that the row of a sample has, its thin axis kept.
     ///
     /// # Errors
-    /// `Range` where there is no such subject; those of the rule.
+    /// `Internal` where the sample is not of this sampler.
     pub fn row_shape(&self, sample: &Sample) -> Result<Shape> {
-        let rows = self.rule.row_shapes(&self.subject_shape(sample.subject)?)?;
-        let row = rows.into_iter().find(|(_, thin)| *thin == sample.thin);
-        row.map(|(row, _)| row).ok_or_else(|| Error::internal("a sample without a row shape"))
+        let shapes = self.rule.row_shapes(&self.subject_shape(sample.subject)?)?;
+        let own = shapes.into_iter().find(|(_, thin)| *thin == sample.thin);
+        own.map(|(shape, _)| shape).ok_or_else(|| Error::internal("a sample has no row shape"))
+    }
+
+    /// A number that tells this sampler from others: of other subjects, shapes, rules or seeds.
+    ///
+    /// # Errors
+    /// Those of [`Sampler::sample`].
+    pub fn fingerprint(&self, seed: u64) -> Result<u64> {
+        let mut text = format!("{} {seed}", self.len());
+        for (subject, shape) in self.dataset.subjects().iter().zip(&self.shapes) {
+            text.push_str(&format!(" {} {shape}", subject.id()));
+        }
+        for index in [0, self.len() / 2, self.len() - 1] {
+            text.push_str(&self.sample(seed, 0, index)?.region.to_string());
+        }
+        // FNV-1a: a hash that stays the same from release to release, which the standard library's need not.
+        let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01B3);
+        Ok(text.bytes().fold(0xCBF2_9CE4_8422_2325, step))
     }
 
     /// Each different shape of a row, with its thin axis and the first subject that has it.

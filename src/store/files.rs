@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::store::hdf5::Handles;
 use crate::sys::{FileMap, is_network_file};
 
 /// How stored bytes are brought up.
@@ -28,6 +30,8 @@ const MOST_MAPS: usize = 256;
 pub struct Files {
     io: Io,
     maps: Mutex<Maps>,
+    /// The datasets that a format's library keeps open.
+    pub(super) hdf5: Handles,
 }
 
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ struct Maps {
 impl Files {
     /// Files that are read this way.
     pub fn new(io: Io) -> Self {
-        Self { io, maps: Mutex::default() }
+        Self { io, maps: Mutex::default(), hdf5: Handles::default() }
     }
 
     /// Whether this file's bytes come through a map.
@@ -79,14 +83,34 @@ impl Files {
     /// # Errors
     /// `Format` where the file ends before; `NotFound` or `Io` as the system says.
     pub fn read_at(path: &Path, place: u64, into: &mut [u8]) -> Result<()> {
+        Self::read_pieces(path, into.len(), |_| place, into)
+    }
+
+    /// Fills `into` with pieces of `len` bytes, the k-th from `place(k)` on, without a map.
+    ///
+    /// # Errors
+    /// Those of [`Files::read_at`].
+    pub fn read_pieces(path: &Path, len: usize, place: impl Fn(usize) -> u64, into: &mut [u8]) -> Result<()> {
         use std::os::unix::fs::FileExt;
         let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-        file.read_exact_at(into, place).map_err(|cause| match cause.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                let end = place + into.len() as u64;
-                Error::format(format!("truncated: bytes {place} to {end} are wanted")).in_file(path)
-            }
-            _ => Error::io(path, cause),
-        })
+        for (number, piece) in into.chunks_mut(len.max(1)).enumerate() {
+            let place = place(number);
+            file.read_exact_at(piece, place).map_err(|cause| match cause.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    let end = place + piece.len() as u64;
+                    Error::format(format!("truncated: bytes {place} to {end} are wanted")).in_file(path)
+                }
+                _ => Error::io(path, cause),
+            })?;
+        }
+        Ok(())
     }
+}
+
+/// A name for a file in the making: hidden, beside the target, and nobody else's.
+pub(crate) fn beside(target: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let name = target.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    target.with_file_name(format!(".{name}.{}-{count}.partial", std::process::id()))
 }

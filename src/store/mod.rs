@@ -4,15 +4,23 @@
 //! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
 
 mod array;
+mod canvas;
 mod dataset;
 mod decoded;
 mod extract;
 mod files;
 mod hdf5;
+mod inflated;
+mod montage;
 mod nifti;
+mod nifti_header;
+mod nifti_save;
 mod npy;
 mod npz;
 mod open;
+mod pending;
+mod save;
+mod pymia;
 mod subject;
 mod volume;
 
@@ -20,7 +28,12 @@ pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
 pub use decoded::Decoded;
 pub use extract::{Extraction, Reader};
+pub(crate) use files::beside as partial_path;
 pub use files::{Files, Io};
+pub use hdf5::library_version;
+pub use montage::{Look, MontageColumn, MontageOptions, montage};
 pub use open::{Choice, volume};
+pub use pymia::{Array, SubjectTable, SubjectsFile};
+pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};

@@ -1,19 +1,100 @@
-//! The npz format.
+//! NumPy's `.npz`: a zip archive of `.npy` arrays, stored or deflated.
+//!
+//! A stored member is read where it lies, like an `.npy` file of its own; a deflated one is inflated whole.
 
+use std::fs::File;
+use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
+use zip::{CompressionMethod, ZipArchive};
+
 use crate::error::{Error, Result};
-use crate::store::{Choice, Context, Volume};
+use crate::store::inflated::{InflatedArray, Packing, open_archive, zip_error};
+use crate::store::npy::NpyHeader;
+use crate::store::{Choice, Context, FileArray, Origin, Volume};
+
+/// The member that is meant where several are and none is named; nnU-Net writes it.
+const USUAL_MEMBER: &str = "data";
+
+type Archive = ZipArchive<BufReader<File>>;
 
 /// Whether a file's first bytes are this format's.
 pub(super) fn knows(head: &[u8]) -> bool {
-    let _ = head;
-    false
+    head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06")
 }
 
-/// Opens an array of the file.
+/// Opens the array of a member.
 pub(super) fn open(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
-    let _ = (choice, context);
-    Err(Error::unsupported("not yet read").in_file(path))
+    let mut archive = open_archive(path)?;
+    open_member(&mut archive, path, choice, context).map_err(|error| error.in_file(path))
+}
+
+fn open_member(
+    archive: &mut Archive,
+    path: &Path,
+    choice: &Choice,
+    context: &Context,
+) -> Result<Arc<dyn Volume>> {
+    let (index, name) = find(archive, choice.inner.as_deref())?;
+    let named = |error: Error| error.at(format!("member \"{name}\""));
+    let mut member = archive.by_index(index).map_err(|error| named(zip_error(error)))?;
+    if member.encrypted() {
+        return Err(named(Error::unsupported("it is encrypted")));
+    }
+    let (method, size, packed) = (member.compression(), member.size(), member.compressed_size());
+    if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
+        return Err(named(Error::unsupported(format!("zip compression {method}"))));
+    }
+    let npy = NpyHeader::read(&mut member).map_err(named)?;
+    let begin = member.data_start();
+    let origin = Origin { path: path.to_owned(), inner: name.clone(), format: "npz" };
+    let (header, layout) = npy.describe(choice.channel, origin).map_err(named)?;
+    let end = npy.byte_len.checked_add(header.byte_len()? as u64);
+    if end != Some(size) {
+        let text = format!("its array needs {} bytes behind the header, it has {size}", header.byte_len()?);
+        return Err(named(Error::format(text)));
+    }
+    if let (CompressionMethod::Stored, Some(begin)) = (method, begin) {
+        let file_bytes = std::fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
+        let files = Arc::clone(&context.files);
+        let start = begin.saturating_add(npy.byte_len);
+        let array = FileArray { header, start, layout, swapped: npy.swapped, files };
+        return Ok(Arc::new(array.checked(file_bytes)?));
+    }
+    let decoded = Arc::clone(&context.decoded);
+    let array = InflatedArray {
+        header,
+        start: npy.byte_len,
+        layout,
+        swapped: npy.swapped,
+        packing: Packing::Member(index),
+        number: decoded.number(),
+        decoded,
+    };
+    Ok(Arc::new(array.checked(packed).map_err(named)?))
+}
+
+/// The number and the name, without `.npy`, of the member that is meant.
+fn find(archive: &Archive, wanted: Option<&str>) -> Result<(usize, String)> {
+    let names = archive.file_names().map(|name| name.map(|name| name.into_owned()).map_err(zip_error));
+    let names = names.collect::<Result<Vec<_>>>()?;
+    let members: Vec<(usize, &str)> = names
+        .iter()
+        .enumerate()
+        .filter_map(|(index, name)| name.strip_suffix(".npy").map(|name| (index, name)))
+        .collect();
+    let known = || members.iter().map(|(_, name)| *name).collect::<Vec<_>>().join(", ");
+    let named = |wanted: &str| {
+        let found = members.iter().find(|(_, name)| *name == wanted);
+        found.map(|&(index, name)| (index, name.to_owned()))
+    };
+    match (wanted, members.as_slice()) {
+        (_, []) => Err(Error::not_found("a zip archive without an npy array")),
+        (Some(wanted), _) => named(wanted.strip_suffix(".npy").unwrap_or(wanted))
+            .ok_or_else(|| Error::not_found(format!("no array \"{wanted}\": there are {}", known()))),
+        (None, [(index, name)]) => Ok((*index, (*name).to_owned())),
+        (None, _) => named(USUAL_MEMBER)
+            .ok_or_else(|| Error::argument(format!("several arrays, name one of them: {}", known()))),
+    }
 }

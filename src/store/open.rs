@@ -6,7 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{ChannelPlace, Context, Dataset, Entry, Subject, Volume, hdf5, nifti, npy, npz};
+use crate::store::hdf5::Hdf5File;
+use crate::store::{ChannelPlace, Context, Dataset, Entry, Subject, Volume, hdf5, nifti, npy, npz, pymia};
 
 /// Which array of a file is meant, where a file has several or does not say how its axes lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -39,11 +40,17 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
     }
-    Err(unknown(&head).in_file(path))
+    Err(unknown(path, &head).in_file(path))
 }
 
 /// Opens a file or a folder as a dataset.
 pub(super) fn dataset(path: &Path, context: Context) -> Result<Dataset> {
+    if hdf5::knows(&head(path)?) {
+        let file = Hdf5File::open(path)?;
+        if pymia::knows(&file) {
+            return pymia::open(&file, context);
+        }
+    }
     let mut dataset = Dataset::in_context(context);
     let volume = volume(path, &Choice::default(), dataset.context())?;
     let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
@@ -62,12 +69,19 @@ fn head(path: &Path) -> Result<Vec<u8>> {
     Ok(head)
 }
 
+/// The endings of names that promise a format.
+const ENDINGS: [&str; 9] = [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".h5", ".hdf5", ".img", ".img.gz"];
+
 /// The error about content that no reader knows.
-fn unknown(head: &[u8]) -> Error {
+fn unknown(path: &Path, head: &[u8]) -> Error {
     if head.is_empty() {
         return Error::format("the file is empty");
     }
     let shown: String = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    if let Some(ending) = ENDINGS.into_iter().find(|ending| name.ends_with(ending)) {
+        return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
+    }
     Error::unsupported(format!(
         "the content, which begins with {shown}, is none of HDF5, npy, npz, NIfTI or a JSON manifest"
     ))

@@ -58,7 +58,8 @@ impl Header {
 impl std::fmt::Display for Origin {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.path.as_os_str().is_empty(), self.inner.is_empty()) {
-            (true, _) => write!(f, "volume in memory"),
+            (true, true) => write!(f, "volume in memory"),
+            (true, false) => write!(f, "{}", self.inner),
             (false, true) => write!(f, "{}", self.path.display()),
             (false, false) => write!(f, "{}:{}", self.path.display(), self.inner),
         }

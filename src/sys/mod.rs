@@ -8,6 +8,7 @@ mod accumulate;
 mod convert;
 pub mod cuda;
 mod gather;
+mod hdf5;
 mod map;
 mod memory;
 mod process;
@@ -18,6 +19,7 @@ pub use accumulate::{
 };
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, gather};
+pub use hdf5::is_standard_big_endian;
 pub use map::{FileMap, is_network_file};
 pub use memory::AlignedBuffer;
 pub use process::{Process, core_count};
