@@ -8,7 +8,7 @@ mod tables;
 mod write;
 
 pub(super) use read::{knows, open};
-pub use write::{StoredArray, SubjectTable, SubjectsFile};
+pub(crate) use write::{StoredArray, SubjectTable, SubjectsFile};
 
 /// The digits of a subject's number in a file of this many subjects.
 fn digits(subjects: usize) -> usize {
