@@ -176,7 +176,7 @@ fn damaged_files_are_read_or_refused_and_never_crash() {
     for (name, values) in &expected() {
         let content = std::fs::read(folder().join(name)).unwrap();
         let path = target.path().join(name);
-        for round in 0..60 {
+        for round in 0..24 {
             let mut damaged = content.clone();
             if round % 4 == 0 {
                 damaged.truncate(scatter(&mut state) % content.len());
@@ -196,5 +196,5 @@ fn damaged_files_are_read_or_refused_and_never_crash() {
             }
         }
     }
-    assert!(refused > 1000, "{refused}");
+    assert!(refused > 500, "{refused}");
 }

@@ -49,21 +49,69 @@ impl FileArray {
         Ok(self)
     }
 
-    /// The smallest span of the file that holds a window: its first byte and its length.
-    fn span(&self, window: &Window) -> Result<(usize, usize, usize)> {
-        let first = self.layout.first(self.start as usize, window)?;
-        let (mut low, mut high) = (0isize, 0isize);
+    /// Reads a window in few pieces that together are not much larger than it.
+    fn pieces<'a>(&self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>> {
         let shape = window.region.shape();
         let extents = std::iter::once(window.channels).chain(shape.extents().iter().copied());
-        for (extent, &stride) in extents.zip(&self.layout.strides) {
-            let reach = stride * (extent.max(1) as isize - 1);
-            (low, high) = (low + reach.min(0), high + reach.max(0));
+        let mut axes: Vec<Axis> = extents
+            .zip(&self.layout.strides)
+            .enumerate()
+            .map(|(number, (extent, &stride))| Axis { number, extent, stride })
+            .collect();
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride.unsigned_abs()));
+        let span =
+            |inner: &[Axis]| inner.iter().map(Axis::reach).sum::<usize>() + self.header.dtype.byte_len();
+        let count = |outer: &[Axis]| outer.iter().map(|axis| axis.extent).product::<usize>();
+        let cost = |(outer, inner): (&[Axis], &[Axis])| {
+            count(outer) as u128 * (span(inner) as u128 + u128::from(BYTES_OF_A_READ))
+        };
+        let splits = (0..=axes.len()).filter_map(|at| axes.split_at_checked(at));
+        let (outer, inner) = splits.min_by_key(|&split| cost(split)).unwrap_or((&[], axes.as_slice()));
+        let (len, count) = (span(inner), count(outer));
+        let total = count.checked_mul(len).ok_or_else(|| Error::memory("a block's size overflows"))?;
+
+        let first = self.layout.first(self.start as usize, window)?;
+        let below: usize = inner.iter().filter(|axis| axis.stride < 0).map(Axis::reach).sum();
+        let place = |number: usize| {
+            let mut rest = number;
+            let moved = outer.iter().rev().map(|axis| {
+                let k = rest % axis.extent;
+                rest /= axis.extent;
+                axis.stride * k as isize
+            });
+            first.saturating_sub(below).saturating_add_signed(moved.sum()) as u64
+        };
+        let bytes = scratch.bytes(total)?;
+        Files::read_pieces(&self.header.origin.path, len, place, bytes)?;
+
+        let mut strides = self.layout.strides;
+        let mut stride = len as isize;
+        for axis in outer.iter().rev() {
+            if let Some(slot) = strides.get_mut(axis.number) {
+                *slot = stride;
+            }
+            stride *= axis.extent as isize;
         }
-        let begin = first.checked_add_signed(low).unwrap_or_default();
-        let len = (high - low) as usize + self.header.dtype.byte_len();
-        Ok((begin, len, first - begin))
+        Ok(Block { bytes: Bytes::Borrowed(bytes), first: below, strides, swapped: self.swapped })
     }
 }
+
+/// One axis of a window: its place among the strides, its extent there and its stride in the file.
+struct Axis {
+    number: usize,
+    extent: usize,
+    stride: isize,
+}
+
+impl Axis {
+    /// The bytes from the first position to the last.
+    fn reach(&self) -> usize {
+        self.stride.unsigned_abs() * self.extent.saturating_sub(1)
+    }
+}
+
+/// The bytes not wanted that cost as much as one more read.
+const BYTES_OF_A_READ: u32 = 1 << 16;
 
 impl Volume for FileArray {
     fn header(&self) -> &Header {
@@ -77,10 +125,7 @@ impl Volume for FileArray {
             let first = self.layout.first(self.start as usize, window)?;
             return Ok(Block { bytes: Bytes::Mapped(self.files.map(path)?), first, strides, swapped });
         }
-        let (begin, len, first) = self.span(window)?;
-        let bytes = scratch.bytes(len)?;
-        Files::read_at(path, begin as u64, bytes)?;
-        Ok(Block { bytes: Bytes::Borrowed(bytes), first, strides, swapped })
+        self.pieces(window, scratch)
     }
 }
 
@@ -109,5 +154,50 @@ impl Volume for MemoryArray {
         let first = self.layout.first(0, window)?;
         let bytes = Bytes::Borrowed(&self.bytes);
         Ok(Block { bytes, first, strides: self.layout.strides, swapped: false })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{ChannelPlace, Io, Origin};
+    use crate::voxel::{DType, Region, Shape};
+
+    #[test]
+    fn a_column_of_a_huge_file_is_read_without_what_lies_between() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let shape = Shape::new(&[4096, 1024, 1024]).unwrap();
+        file.as_file().set_len(2 << 32).unwrap();
+        let place = |z: u64, y: u64, x: u64| ((z << 20) + (y << 10) + x) * 2;
+        for z in [7u64, 4000] {
+            use std::os::unix::fs::FileExt;
+            file.as_file().write_all_at(&(z as u16).to_ne_bytes(), place(z, 501, 801)).unwrap();
+        }
+        let array = FileArray {
+            header: Header {
+                shape,
+                channels: 1,
+                dtype: DType::U16,
+                scale: None,
+                affine: None,
+                origin: Origin { path: file.path().to_owned(), ..Origin::default() },
+            },
+            start: 0,
+            layout: ArrayLayout::dense(&shape, 1, 2, ChannelPlace::First),
+            swapped: false,
+            files: Arc::new(Files::new(Io::Positional)),
+        };
+        let array = array.checked(2 << 32).unwrap();
+        let region = Region::new(&[0, 500, 800], Shape::new(&[4096, 2, 3]).unwrap()).unwrap();
+        let window = Window { channel: 0, channels: 1, region };
+        let mut scratch = Scratch::default();
+        let block = array.block(&window, &mut scratch).unwrap();
+        let bytes = block.as_bytes().unwrap();
+        assert!(bytes.len() < 16 << 20, "{}", bytes.len());
+        for z in [6isize, 7, 4000] {
+            let at = block.first as isize + z * block.strides[1] + block.strides[2] + block.strides[3];
+            let voxel = [bytes[at as usize], bytes[at as usize + 1]];
+            assert_eq!(u16::from_ne_bytes(voxel) as isize, if z == 6 { 0 } else { z });
+        }
     }
 }

@@ -82,14 +82,26 @@ impl Files {
     /// # Errors
     /// `Format` where the file ends before; `NotFound` or `Io` as the system says.
     pub fn read_at(path: &Path, place: u64, into: &mut [u8]) -> Result<()> {
+        Self::read_pieces(path, into.len(), |_| place, into)
+    }
+
+    /// Fills `into` with pieces of `len` bytes, the k-th from `place(k)` on, without a map.
+    ///
+    /// # Errors
+    /// Those of [`Files::read_at`].
+    pub fn read_pieces(path: &Path, len: usize, place: impl Fn(usize) -> u64, into: &mut [u8]) -> Result<()> {
         use std::os::unix::fs::FileExt;
         let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-        file.read_exact_at(into, place).map_err(|cause| match cause.kind() {
-            std::io::ErrorKind::UnexpectedEof => {
-                let end = place + into.len() as u64;
-                Error::format(format!("truncated: bytes {place} to {end} are wanted")).in_file(path)
-            }
-            _ => Error::io(path, cause),
-        })
+        for (number, piece) in into.chunks_mut(len.max(1)).enumerate() {
+            let place = place(number);
+            file.read_exact_at(piece, place).map_err(|cause| match cause.kind() {
+                std::io::ErrorKind::UnexpectedEof => {
+                    let end = place + piece.len() as u64;
+                    Error::format(format!("truncated: bytes {place} to {end} are wanted")).in_file(path)
+                }
+                _ => Error::io(path, cause),
+            })?;
+        }
+        Ok(())
     }
 }

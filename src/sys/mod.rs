@@ -4,6 +4,7 @@
 //! fact that makes it sound; what leaves the room is safe to call with any arguments.
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
+mod accumulate;
 mod convert;
 pub mod cuda;
 mod gather;
@@ -13,6 +14,9 @@ mod memory;
 mod process;
 mod rows;
 
+pub use accumulate::{
+    Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
+};
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, gather};
 pub use hdf5::is_standard_big_endian;

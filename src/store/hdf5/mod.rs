@@ -14,5 +14,6 @@ mod write;
 pub(super) use choose::{knows, open};
 pub(super) use file::{Hdf5File, Place};
 pub(super) use handles::Handles;
+pub use save::library_version;
 pub(super) use save::save;
 pub(super) use write::Hdf5Writer;

@@ -34,3 +34,9 @@ pub(in crate::store) fn save(path: &Path, volume: &DenseVolume<'_>) -> Result<()
     file.describe("data", &axes, rows.as_ref())?;
     file.close()
 }
+
+/// The version of the HDF5 library that this build carries.
+pub fn library_version() -> String {
+    let (major, minor, patch) = hdf5::library_version();
+    format!("{major}.{minor}.{patch}")
+}

@@ -9,8 +9,3 @@ mod write;
 
 pub(super) use read::{knows, open};
 pub(crate) use write::{StoredArray, SubjectTable, SubjectsFile};
-
-/// The digits of a subject's number in a file of this many subjects.
-fn digits(subjects: usize) -> usize {
-    subjects.to_string().len()
-}

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::store::hdf5::{Hdf5File, Place};
-use crate::store::pymia::digits;
+use crate::store::pymia::tables::digits;
 use crate::store::pymia::tables::{Geometry, Table, Tables, check_shape};
 use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, Subject};
 

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Hdf5Writer;
-use crate::store::pymia::digits;
+use crate::store::pymia::tables::digits;
 use crate::voxel::{Affine, DType, Shape};
 
 /// The largest extent that pymia's tables of shapes hold.

@@ -1,0 +1,1341 @@
+# -*- coding: utf-8 -*-
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""voxfeed for Python: volumetric medical data for deep learning.
+
+A thin face of the shared library `libvoxfeed`, in one file that runs on Python 2.7 and 3.6 or newer.
+
+    import voxfeed
+    dataset = voxfeed.Dataset("brains.h5")
+    sampler = voxfeed.Sampler(dataset, kind="uniform", patch_shape=(64, 64, 64), samples_per_subject=8)
+    loader = voxfeed.Loader(sampler, batch_size=4, order="shuffled", seed=1)
+    for batch in loader.epoch(0):
+        x, y = batch["images"], batch["labels"]       # numpy arrays (batch, channel, depth, height, width)
+
+Axes are listed slowest first, indices begin at 0, lengths are in millimetres and times in seconds.
+
+Arrays: what a batch gives are views of the library's memory, not copies. A view keeps its memory, so do not
+collect views: copy what you want to keep, or the loader runs out of batches to fill. Without numpy, arrays come
+as `Array`, which only has a shape, a dtype and bytes; whatever has `__array_interface__` can be passed in.
+
+Choices are written as words ("shuffled") or constants (ORDER_SHUFFLED), dtypes as "f32", "float32",
+numpy.float32 or DTYPE_F32.
+
+Errors are subclasses of `Error`; values that Python itself refuses are TypeError and ValueError.
+"""
+
+from __future__ import absolute_import, division, print_function
+
+import collections
+import ctypes
+import ctypes.util
+import json
+import operator
+import os
+import sys
+import time
+import warnings
+from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
+
+try:
+    import numpy
+except ImportError:
+    numpy = None
+
+ABI = 0
+"""The number of the C interface that this file speaks."""
+
+MAX_NDIM = 8
+MAX_AXES = 6
+SAMPLE_REPEATED = 1
+
+_PY2 = sys.version_info[0] == 2
+_WORD = (type(u""), bytes)
+_OK, _END, _CANCELLED, _FORKED = 0, 1, 4, -14
+
+_CHOICES = {
+    "dtype": dict(stored=0, bool=1544, u8=264, i8=8, u16=272, i16=16, u32=288, i32=32, u64=320, i64=64,
+                  f16=528, f32=544, f64=576),
+    "device": dict(default=0, cpu=1, cuda=2, cuda_host=3),
+    "io": dict(auto=0, positional=1, map=2),
+    "geometry": dict(strict=0, shape=1),
+    "channel": dict(auto=0, none=1, first=2, last=3),
+    "sampler_kind": dict(whole=0, slices=1, grid=2, uniform=3),
+    "border": dict(drop=0, clip=1, pad=2, shift=3),
+    "order": dict(sequential=0, shuffled=1),
+    "last_batch": dict(keep=0, drop=1, pad=2),
+    "on_error": dict([("continue", 0), ("stop", 1)]),
+    "ragged": dict(error=0, pad=1),
+    "thin_axis": dict(drop=0, keep=1),
+    "padding": dict(zero=0, constant=1, edge=2, reflect=3, symmetric=4, wrap=5),
+    "fit": dict(exact=0, saturate=1),
+    "blend": dict(last=0, mean=1, gaussian=2),
+    "reduce": dict(none=0, argmax=1),
+    "completeness": dict(complete=0, partial=1),
+    "existing": dict(error=0, replace=1),
+    "status": dict(ok=0, end=1, timeout=2, not_ready=3, cancelled=4, err_internal=-1, err_argument=-2,
+                   err_handle=-3, err_state=-4, err_unsupported=-5, err_memory=-6, err_range=-7,
+                   err_not_found=-8, err_io=-9, err_format=-10, err_limit=-11, err_device=-12,
+                   err_no_device=-13, err_forked=-14, err_buffer=-15),
+}
+
+# ORDER_SHUFFLED and its like: the constants of voxfeed.h without their prefix.
+for _kind, _words in _CHOICES.items():
+    for _word, _number in _words.items():
+        globals()[(_kind + "_" + _word).upper()] = _number
+
+# Each dtype's number with the letter and bytes that __array_interface__ uses, and numpy's name.
+_TYPESTR = {1544: ("b", 1, "bool"), 264: ("u", 1, "uint8"), 8: ("i", 1, "int8"), 272: ("u", 2, "uint16"),
+            16: ("i", 2, "int16"), 288: ("u", 4, "uint32"), 32: ("i", 4, "int32"), 320: ("u", 8, "uint64"),
+            64: ("i", 8, "int64"), 528: ("f", 2, "float16"), 544: ("f", 4, "float32"), 576: ("f", 8, "float64")}
+_DTYPE_OF = dict(((letter, size), number) for number, (letter, size, _) in _TYPESTR.items())
+_DTYPE_NAMED = dict((name, number) for number, (_, _, name) in _TYPESTR.items())
+_DTYPE_NAMED.update(_CHOICES["dtype"])
+_NATIVE = "<" if sys.byteorder == "little" else ">"
+
+
+def _choice(kind, value, what):
+    """The number of a word or constant."""
+    if kind == "dtype":
+        return _dtype(value, what)
+    words = _CHOICES[kind]
+    if isinstance(value, _WORD):
+        if value not in words:
+            raise ValueError("%s is %r, expected %s" % (what, value, _either(words)))
+        return words[value]
+    return _integer(value, what, -2 ** 31, 2 ** 31 - 1)
+
+
+def _either(words):
+    return ", ".join('"%s"' % word for word in sorted(words, key=words.get))
+
+
+def _dtype(value, what="dtype"):
+    """The number of "f32", "float32", numpy.float32, numpy.dtype("float32") or DTYPE_F32."""
+    if value is None:
+        return 0
+    name = getattr(value, "__name__", None) or getattr(value, "name", None) or value
+    if isinstance(name, _WORD):
+        if name in _DTYPE_NAMED:
+            return _DTYPE_NAMED[name]
+        raise ValueError("%s is %r, expected %s" % (what, str(name), _either(_CHOICES["dtype"])))
+    return _integer(name, what, 0, 2 ** 31 - 1)
+
+
+def _integer(value, what, low, high):
+    # ctypes would cut off what does not fit, without a word.
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError("%s is %r, expected an integer" % (what, value))
+    if not low <= number <= high:
+        raise ValueError("%s is %d, expected %d to %d" % (what, number, low, high))
+    return number
+
+
+def _text(raw):
+    """Text of the library as str."""
+    return raw if _PY2 or raw is None else raw.decode("utf-8", "replace")
+
+
+def _encoded(value, what):
+    """Text of the caller as UTF-8 with no NUL inside, where C would end it."""
+    if isinstance(value, type(u"")):
+        value = value.encode("utf-8")
+    elif not isinstance(value, bytes):
+        raise TypeError("%s is %r, expected text" % (what, value))
+    if b"\0" in value:
+        raise ValueError("%s has a NUL inside: %r" % (what, value))
+    return value
+
+
+def _path(value):
+    if hasattr(os, "fsencode"):
+        value = os.fsencode(value)
+    elif isinstance(value, type(u"")):
+        value = value.encode(sys.getfilesystemencoding() or "utf-8")
+    return _encoded(value, "path")
+
+
+
+# Opaque, and each a type of its own, so that they cannot be mixed up.
+_Dataset, _Sampler, _Transform, _Batch, _Loader, _Assembler, _Writer = [
+    type("vxf_" + _word, (ctypes.Structure,), {})
+    for _word in ("dataset", "sampler", "transform", "batch", "loader", "assembler", "writer")]
+
+
+class _ErrorInfo(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("status", c_int32), ("os_error", c_int32),
+                ("device_error", c_int32), ("sample", c_int64), ("path", c_char_p)]
+
+
+class _Tensor(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("dtype", c_int32), ("device", c_int32), ("device_id", c_int32),
+                ("data", c_void_p), ("ndim", c_int64), ("shape", c_int64 * MAX_NDIM),
+                ("strides", c_int64 * MAX_NDIM)]
+
+
+class _Sample(ctypes.Structure):
+    _fields_ = [("index", c_uint64), ("subject", c_uint64), ("epoch", c_uint64), ("position", c_uint64),
+                ("flags", c_uint32), ("ndim", c_uint32), ("thin_axis", c_int64),
+                ("offset", c_int64 * MAX_AXES), ("shape", c_int64 * MAX_AXES),
+                ("valid_offset", c_int64 * MAX_AXES), ("valid_shape", c_int64 * MAX_AXES),
+                ("reserved", c_uint64 * 4)]
+
+
+class _Region(ctypes.Structure):
+    _fields_ = [("offset", c_int64 * MAX_AXES), ("shape", c_int64 * MAX_AXES)]
+
+
+class _VolumeInfo(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("dtype", c_int32), ("value_dtype", c_int32), ("ndim", c_uint32),
+                ("shape", c_int64 * MAX_AXES), ("channels", c_int64), ("scale_slope", c_double),
+                ("scale_intercept", c_double), ("spacing_mm", c_double * 3), ("affine", c_double * 16),
+                ("has_affine", c_uint32), ("reserved", c_uint32), ("path", c_char_p), ("format", c_char_p)]
+
+
+class _LoaderStats(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("threads", c_uint32)] + [
+        (name, c_uint64) for name in (
+            "batches", "samples", "bytes", "errors", "waits", "wait_ns", "work_ns", "idle_ns", "held", "slots",
+            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes")]
+
+
+class _DatasetOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("io", c_int32), ("geometry", c_int32), ("reserved", c_int32),
+                ("cache_bytes", c_uint64), ("orient", c_char_p)]
+
+
+class _FileOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("channel", c_int32), ("inner", c_char_p)]
+
+
+class _SamplerOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("kind", c_int32), ("border", c_int32), ("axis_count", c_uint32),
+                ("axes", c_int32 * MAX_AXES), ("patch_shape", c_int64 * MAX_AXES),
+                ("stride", c_int64 * MAX_AXES), ("overlap", c_int64 * MAX_AXES),
+                ("samples_per_subject", c_uint64)]
+
+
+class _Category(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("entries", POINTER(c_char_p)), ("entry_count", c_uint64),
+                ("dtype", c_int32), ("padding", c_int32), ("pad_value", c_double), ("fit", c_int32),
+                ("squeeze_channel", c_uint32), ("reserved", c_uint64 * 4)]
+
+
+class _LoaderOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("batch_size", c_uint32), ("prefetch", c_uint32),
+                ("threads", c_uint32), ("order", c_int32), ("last_batch", c_int32), ("on_error", c_int32),
+                ("ragged", c_int32), ("thin_axis", c_int32), ("endless", c_uint32), ("rank", c_uint32),
+                ("world_size", c_uint32), ("seed", c_uint64), ("transform", POINTER(_Transform)),
+                ("categories", POINTER(_Category)), ("category_count", c_uint64), ("device", c_int32),
+                ("device_id", c_int32)]
+
+
+class _AssemblerOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("blend", c_int32), ("reduce", c_int32), ("dtype", c_int32),
+                ("accumulate", c_int32), ("reserved", c_uint32), ("sigma", c_double)]
+
+
+class _WriterOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("existing", c_int32)]
+
+
+class _MontageOptions(ctypes.Structure):
+    _fields_ = [("struct_size", c_uint32), ("axis", c_uint32), ("slices", c_uint32), ("zoom", c_uint32),
+                ("affine", POINTER(c_double))]
+
+
+_PROGRESS = ctypes.CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+
+
+def _functions():
+    """Every function of voxfeed.h: its name, what it returns, what it takes."""
+    p, size, u64, text, status = POINTER, c_size_t, c_uint64, c_char_p, c_int32
+    dataset, sampler, transform, batch = p(_Dataset), p(_Sampler), p(_Transform), p(_Batch)
+    loader, assembler, writer, tensor = p(_Loader), p(_Assembler), p(_Writer), p(_Tensor)
+    affine = p(c_double)
+    return [
+        ("abi_version", c_uint32, []),
+        ("version_string", text, []),
+        ("build_info", text, []),
+        ("status_name", text, [status]),
+        ("last_error_message", text, []),
+        ("last_error_info", status, [p(_ErrorInfo)]),
+        ("cuda_device_count", status, [p(c_int32)]),
+        ("dataset_options_init", status, [p(_DatasetOptions), size]),
+        ("dataset_open", status, [text, p(_DatasetOptions), p(dataset)]),
+        ("dataset_new", status, [p(_DatasetOptions), p(dataset)]),
+        ("dataset_add_subject", status, [dataset, text, p(u64)]),
+        ("file_options_init", status, [p(_FileOptions), size]),
+        ("dataset_add_file", status, [dataset, u64, text, text, text, p(_FileOptions)]),
+        ("dataset_add_tensor", status, [dataset, u64, text, text, tensor, affine]),
+        ("dataset_set_attribute", status, [dataset, u64, text, text]),
+        ("dataset_set_split", status, [dataset, text, p(u64), u64]),
+        ("dataset_split", status, [dataset, text, p(dataset)]),
+        ("dataset_subset", status, [dataset, p(u64), u64, p(dataset)]),
+        ("dataset_len", status, [dataset, p(u64)]),
+        ("dataset_subject_id", status, [dataset, u64, p(text)]),
+        ("dataset_find", status, [dataset, text, p(u64)]),
+        ("dataset_categories", status, [dataset, u64, p(text)]),
+        ("dataset_attribute", status, [dataset, u64, text, p(text)]),
+        ("dataset_volume_info", status, [dataset, u64, text, text, p(_VolumeInfo)]),
+        ("dataset_read", status, [dataset, u64, text, text, p(_Region), tensor]),
+        ("dataset_free", None, [dataset]),
+        ("sampler_options_init", status, [p(_SamplerOptions), size]),
+        ("sampler_new", status, [dataset, p(_SamplerOptions), p(sampler)]),
+        ("sampler_len", status, [sampler, p(u64)]),
+        ("sampler_get", status, [sampler, u64, u64, u64, p(_Sample)]),
+        ("sampler_free", None, [sampler]),
+        ("transform_parse", status, [text, p(transform)]),
+        ("transform_free", None, [transform]),
+        ("batch_tensor", status, [batch, text, tensor]),
+        ("batch_len", status, [batch, p(u64)]),
+        ("batch_samples", status, [batch, p(_Sample), u64]),
+        ("batch_retain", status, [batch, p(batch)]),
+        ("batch_release", None, [batch]),
+        ("loader_options_init", status, [p(_LoaderOptions), size]),
+        ("loader_new", status, [sampler, p(_LoaderOptions), p(loader)]),
+        ("loader_start", status, [loader, u64]),
+        ("loader_len", status, [loader, p(u64)]),
+        ("loader_next", status, [loader, c_int64, p(batch)]),
+        ("loader_cancel", status, [loader]),
+        ("loader_close", status, [loader, c_int64]),
+        ("loader_save_state", status, [loader, c_char_p, p(size)]),
+        ("loader_load_state", status, [loader, text]),
+        ("loader_get_stats", status, [loader, p(_LoaderStats)]),
+        ("loader_free", None, [loader]),
+        ("assembler_options_init", status, [p(_AssemblerOptions), size]),
+        ("assembler_new", status, [loader, p(_AssemblerOptions), p(assembler)]),
+        ("assembler_add", status, [assembler, batch, tensor]),
+        ("assembler_add_samples", status, [assembler, p(_Sample), u64, tensor]),
+        ("assembler_next_complete", status, [assembler, p(u64)]),
+        ("assembler_shape", status, [assembler, u64, tensor]),
+        ("assembler_coverage", status, [assembler, u64, p(c_double)]),
+        ("assembler_take", status, [assembler, u64, c_int32, tensor]),
+        ("assembler_save", status, [assembler, u64, c_int32, text]),
+        ("assembler_free", None, [assembler]),
+        ("writer_options_init", status, [p(_WriterOptions), size]),
+        ("writer_create", status, [text, p(_WriterOptions), p(writer)]),
+        ("writer_add_subject", status, [writer, text]),
+        ("writer_add_entry", status, [writer, text, text, tensor, affine]),
+        ("writer_add_dataset", status, [writer, dataset, _PROGRESS, c_void_p]),
+        ("writer_finish", status, [writer]),
+        ("writer_free", None, [writer]),
+        ("volume_save", status, [text, tensor, affine]),
+        ("montage_options_init", status, [p(_MontageOptions), size]),
+        ("montage_save", status, [text, tensor, u64, p(_MontageOptions)]),
+    ]
+
+
+class _Library(object):
+    """The loaded library; its functions are the table's and no others."""
+
+    def __init__(self):
+        self.path, cdll = self._open()
+        try:
+            for name, returns, takes in _functions():
+                function = getattr(cdll, "vxf_" + name)
+                function.restype, function.argtypes = returns, takes
+                if returns is c_int32 and name != "last_error_info":
+                    function.errcheck = _check
+                setattr(self, name, function)
+        except AttributeError as error:
+            raise ImportError("voxfeed: %s lacks a function, is it the right version? %s" % (self.path, error))
+        found = self.abi_version()
+        if found != ABI:
+            raise ImportError("voxfeed: this voxfeed.py speaks C interface %d, the library %s speaks %d: use "
+                              "the voxfeed.py that came with the library" % (ABI, self.path, found))
+
+    @staticmethod
+    def _names():
+        if sys.platform == "darwin":
+            return ["libvoxfeed.%d.dylib" % ABI, "libvoxfeed.dylib"]
+        if sys.platform in ("win32", "cygwin"):
+            return ["voxfeed.dll"]
+        return ["libvoxfeed.so.%d" % ABI, "libvoxfeed.so"]
+
+    @classmethod
+    def _open(cls):
+        asked = os.environ.get("VXF_LIBRARY")
+        if asked:
+            try:
+                return asked, ctypes.CDLL(asked)
+            except OSError as error:
+                raise ImportError("voxfeed: VXF_LIBRARY is %s, which cannot be loaded: %s" % (asked, error))
+        here = os.path.dirname(os.path.abspath(__file__))
+        # Beside this file; <prefix>/share/voxfeed/python; bindings/python of a source checkout.
+        folders = [here, os.path.join(here, "..", "..", "..", "lib"),
+                   os.path.join(here, "..", "..", "target", "release")]
+        tried = []
+        for folder in folders:
+            for name in cls._names():
+                path = os.path.normpath(os.path.join(folder, name))
+                if os.path.exists(path):
+                    try:
+                        return path, ctypes.CDLL(path)
+                    except OSError as error:
+                        tried.append("%s (%s)" % (path, error))
+            tried.append(os.path.normpath(folder))
+        for name in [ctypes.util.find_library("voxfeed"), cls._names()[0]]:
+            if name:
+                try:
+                    return name, ctypes.CDLL(name)
+                except OSError as error:
+                    tried.append("%s (%s)" % (name, error))
+        raise ImportError("voxfeed: the shared library is in none of these places: %s. Set VXF_LIBRARY to its "
+                          "path" % ", ".join(tried))
+
+
+
+class Error(RuntimeError):
+    """A failure in the library.
+
+    `status` is its number (STATUS_ERR_FORMAT), `name` that number's name, `message` one line, `path` the file
+    concerned or "", `sample` the number of the sample that failed or None, `os_error` the operating system's
+    error number or 0, `device_error` the CUDA driver's result or 0.
+    """
+
+    status = -1
+
+    def __init__(self, message, path="", sample=None, os_error=0, device_error=0):
+        RuntimeError.__init__(self, message)
+        self.message, self.path, self.sample = message, path, sample
+        self.os_error, self.device_error = os_error, device_error
+
+    def __str__(self):
+        return self.message
+
+    @property
+    def name(self):
+        """The name of the status, "VXF_STATUS_ERR_FORMAT"."""
+        return _text(_lib.status_name(self.status))
+
+
+_ERRORS = {}
+
+for _word, _name, _base, _about in [
+        ("err_internal", "InternalError", None, "A fault of voxfeed itself; the object is unusable."),
+        ("err_argument", "ArgumentError", ValueError, "A value that makes no sense."),
+        ("err_handle", "HandleError", None, "An object that is closed."),
+        ("err_state", "StateError", None, "A call out of order."),
+        ("err_unsupported", "UnsupportedError", None, "A sound file or request that this build cannot serve."),
+        ("err_memory", "OutOfMemoryError", MemoryError, "Memory could not be had."),
+        ("err_range", "RangeError", ValueError, "An index or region outside, a number that does not fit."),
+        ("err_not_found", "NotFoundError", KeyError, "No such file, category, entry, subject or split."),
+        ("err_io", "IoError", None, "The operating system refused; os_error says why."),
+        ("err_format", "FormatError", ValueError, "A file breaks its own format."),
+        ("err_limit", "LimitError", None, "A budget is too small."),
+        ("err_device", "DeviceError", None, "A GPU or its driver failed."),
+        ("err_no_device", "NoDeviceError", None, "No GPU, no driver, or none that can be used."),
+        ("err_forked", "ForkedError", None, "A loader that was made before a fork is used in the child."),
+        ("err_buffer", "BufferTooSmallError", None, "A buffer is too small."),
+        ("timeout", "TimedOut", None, "The time is up; nothing was lost, call again."),
+        ("cancelled", "Cancelled", None, "The loader was cancelled.")]:
+    _number = _CHOICES["status"][_word]
+    # KeyError prints its text in quotes, so Error comes first.
+    _ERRORS[_number] = type(_name, (Error, _base) if _base else (Error,),
+                            {"status": _number, "__doc__": _about, "__module__": __name__})
+    globals()[_name] = _ERRORS[_number]
+
+_FORK_HINT = ("make the loader in the process that uses it"
+              + ("" if _PY2 else ', or start processes with multiprocessing.set_start_method("spawn")'))
+
+
+def _check(status, function, arguments):
+    """Turns a negative status into an exception, on the thread that has the message."""
+    if status >= 0:
+        return status
+    message = _text(_lib.last_error_message())
+    info = _ErrorInfo(struct_size=ctypes.sizeof(_ErrorInfo), sample=-1)
+    _lib.last_error_info(byref(info))
+    if status == _FORKED:
+        message = "%s (%s)" % (message, _FORK_HINT)
+    raise _ERRORS.get(status, Error)(message, _text(info.path) or "", None if info.sample < 0 else info.sample,
+                                     info.os_error, info.device_error)
+
+
+_lib = _Library()
+
+
+
+class _Handle(object):
+    """Owns one object of the library, and frees it when nobody uses it any more.
+
+    It stands in the arguments of every call on the object, so one thread cannot free what another works with.
+    """
+
+    __slots__ = ("pointer", "_free")
+
+    def __init__(self, noun, free):
+        self._free = free
+        self.pointer = POINTER(noun)()
+
+    @property
+    def _as_parameter_(self):
+        return self.pointer
+
+    def __del__(self):
+        if self.pointer:
+            self._free(self.pointer)
+
+
+class _Object(object):
+    """What Dataset, Sampler, Transform, Loader, Batch, Assembler and Writer share."""
+
+    _handle = None
+
+    @property
+    def _own(self):
+        handle = self._handle
+        if handle is None:
+            raise HandleError("this %s is closed" % type(self).__name__)
+        return handle
+
+    def close(self):
+        """Lets go of the object; what was made of it lives on. Again: nothing happens."""
+        self._handle = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __reduce_ex__(self, _):
+        raise TypeError("a voxfeed.%s cannot be pickled: its memory belongs to this process. Pass what it is "
+                        "made of, and make it in the process that uses it" % type(self).__name__)
+
+    def __copy__(self):
+        raise TypeError("a voxfeed.%s cannot be copied" % type(self).__name__)
+
+    def __deepcopy__(self, _):
+        return self.__copy__()
+
+
+def _options(noun, init, given, choices, keep):
+    """An options struct: the library's defaults, then the caller's keywords."""
+    options = noun()
+    init(byref(options), ctypes.sizeof(options))
+    fields = collections.OrderedDict((name, kind) for name, kind in noun._fields_
+                                     if name not in ("struct_size", "reserved", "category_count", "axis_count"))
+    for name, value in given.items():
+        if name not in fields:
+            raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(fields)))
+        if value is not None:
+            _set(options, name, value, fields[name], choices.get(name), keep)
+    return options
+
+
+def _set(options, name, value, kind, choice, keep):
+    """Fills one field; what C borrows goes to keep."""
+    if choice:
+        value = _choice(choice, value, name)
+    elif kind is c_char_p:
+        value = _encoded(value, name)
+        keep.append(value)
+    elif kind is c_double:
+        value = float(value)
+    elif isinstance(kind, type(c_int64 * 2)) and hasattr(kind, "_length_"):
+        numbers = value if isinstance(value, (list, tuple)) or hasattr(value, "__len__") else [value]
+        if len(numbers) > kind._length_:
+            raise ValueError("%s has %d numbers, at most %d axes are possible" % (name, len(numbers), kind._length_))
+        low, high = _limits(kind._type_)
+        value = kind(*[_integer(number, name, low, high) for number in numbers])
+        if name == "axes":
+            options.axis_count = len(numbers)
+    elif kind in (c_uint32, c_uint64, c_int32, c_int64):
+        value = _integer(value, name, *_limits(kind))
+    setattr(options, name, value)
+
+
+def _limits(kind):
+    bits = 8 * ctypes.sizeof(kind)
+    return (0, 2 ** bits - 1) if kind in (c_uint32, c_uint64) else (-2 ** (bits - 1), 2 ** (bits - 1) - 1)
+
+
+def _numbers(kind, values, what):
+    low, high = _limits(kind)
+    values = [_integer(value, what, low, high) for value in values]
+    return (kind * max(len(values), 1))(*values), len(values)
+
+
+
+class Array(object):
+    """An array in memory of the library, or in its own: shape, dtype and bytes, for use without numpy.
+
+    numpy.asarray(array) is a view of the same memory and keeps it alive.
+    """
+
+    def __init__(self, tensor, owner):
+        letter, size, name = _TYPESTR[tensor.dtype]
+        self._owner = owner
+        self.shape = tuple(tensor.shape[:tensor.ndim])
+        self.dtype = name
+        self.nbytes = size
+        for extent in self.shape:
+            self.nbytes *= extent
+        self.__array_interface__ = {"version": 3, "data": (tensor.data or 0, False), "shape": self.shape,
+                                    "typestr": (_NATIVE if size > 1 else "|") + letter + str(size)}
+
+    def tobytes(self):
+        """A copy of the bytes, the last axis fastest."""
+        return ctypes.string_at(self.__array_interface__["data"][0], self.nbytes)
+
+    def __repr__(self):
+        return "voxfeed.Array(shape=%s, dtype=%s)" % (self.shape, self.dtype)
+
+
+def _given(tensor, owner):
+    """What callers get for a tensor: a numpy array where there is numpy."""
+    array = Array(tensor, owner)
+    return array if numpy is None else numpy.asarray(array)
+
+
+def _dense(dtype, shape):
+    """A new tensor of our own memory, and the owner of that memory."""
+    count = _TYPESTR[dtype][1]
+    for extent in shape:
+        count *= extent
+    owner = ctypes.create_string_buffer(count) if numpy is None else numpy.empty(count, numpy.uint8)
+    address = ctypes.addressof(owner) if numpy is None else owner.ctypes.data
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=dtype, data=address, ndim=len(shape))
+    tensor.shape[:len(shape)] = shape
+    return tensor, owner
+
+
+def _tensor(array, what="array"):
+    """A tensor that shows the caller's array, and what keeps that array alive."""
+    if numpy is not None:
+        array = numpy.asarray(array)
+        plain = array.dtype.isnative and all(
+            stride > 0 and stride % array.itemsize == 0
+            for stride, extent in zip(array.strides, array.shape) if extent > 1)
+        if not plain:
+            array = numpy.ascontiguousarray(array, array.dtype.newbyteorder("="))
+    elif not hasattr(array, "__array_interface__"):
+        raise TypeError("%s is %s, expected something with __array_interface__" % (what, type(array).__name__))
+    face = array.__array_interface__
+    order, letter, size = face["typestr"][0], face["typestr"][1], int(face["typestr"][2:])
+    if (letter, size) not in _DTYPE_OF or order not in ("|", _NATIVE):
+        raise TypeError("%s has dtype %s, expected %s" % (what, face["typestr"], ", ".join(sorted(
+            name for _, _, name in _TYPESTR.values()))))
+    shape, strides = face["shape"], face.get("strides")
+    if not 1 <= len(shape) <= MAX_NDIM:
+        raise ValueError("%s has %d axes, expected 1 to %d" % (what, len(shape), MAX_NDIM))
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=1,
+                     data=face["data"][0], ndim=len(shape))
+    tensor.shape[:len(shape)] = shape
+    if strides is not None:
+        tensor.strides[:len(shape)] = [stride // size for stride in strides]
+    return tensor, array
+
+
+def _affine(affine):
+    """Sixteen numbers for C from four rows of four, or NULL."""
+    if affine is None:
+        return None
+    rows = affine.tolist() if hasattr(affine, "tolist") else [list(row) for row in affine]
+    if len(rows) != 4 or any(len(row) != 4 for row in rows):
+        raise ValueError("an affine has four rows of four numbers")
+    return (c_double * 16)(*[number for row in rows for number in row])
+
+
+def nibabel_affine(affine):
+    """An affine with its three columns in the opposite order: from voxfeed's to nibabel's, and back.
+
+    voxfeed maps (depth, height, width), nibabel (i, j, k) = (width, height, depth), both to RAS+ millimetres.
+    """
+    rows = [[row[2], row[1], row[0], row[3]] for row in affine]
+    return rows if numpy is None else numpy.array(rows, dtype=numpy.float64)
+
+
+
+class Sample(collections.namedtuple("Sample", [
+        "index", "subject", "epoch", "position", "repeated", "thin_axis", "offset", "shape", "valid_offset",
+        "valid_shape"])):
+    """One region of one subject at one position of an epoch: what a row of a batch holds.
+
+    index: its number within the sampler; subject: the number of its subject; position: its place in the epoch's
+    order over all ranks; repeated: whether it only fills up the last batch; thin_axis: the axis that a slice is
+    one voxel thick on, or None; offset and shape: the region in voxels, offset negative where it begins
+    outside; valid_offset and valid_shape: the part of the region that lies inside the volume.
+    """
+
+    __slots__ = ()
+
+    @property
+    def in_volume(self):
+        """The slices of the volume that the row's valid voxels come from."""
+        return tuple(slice(start + begin, start + begin + extent) for start, begin, extent in zip(
+            self.offset, self.valid_offset, self.valid_shape))
+
+    @property
+    def in_row(self):
+        """The slices of the region that hold valid voxels."""
+        return tuple(slice(begin, begin + extent) for begin, extent in zip(self.valid_offset, self.valid_shape))
+
+    @classmethod
+    def _read(cls, raw):
+        used = raw.ndim
+        return cls(raw.index, raw.subject, raw.epoch, raw.position, bool(raw.flags & SAMPLE_REPEATED),
+                   None if raw.thin_axis < 0 else raw.thin_axis, tuple(raw.offset[:used]),
+                   tuple(raw.shape[:used]), tuple(raw.valid_offset[:used]), tuple(raw.valid_shape[:used]))
+
+    def _write(self, raw):
+        raw.index, raw.subject, raw.epoch, raw.position = self.index, self.subject, self.epoch, self.position
+        raw.flags = SAMPLE_REPEATED if self.repeated else 0
+        raw.ndim = len(self.offset)
+        raw.thin_axis = -1 if self.thin_axis is None else self.thin_axis
+        for field in ("offset", "shape", "valid_offset", "valid_shape"):
+            getattr(raw, field)[:len(self.offset)] = getattr(self, field)
+
+
+
+class VolumeInfo(collections.namedtuple("VolumeInfo", [
+        "dtype", "value_dtype", "shape", "channels", "scale_slope", "scale_intercept", "spacing_mm", "affine",
+        "has_affine", "path", "format"])):
+    """What a volume's file says of it.
+
+    dtype: of the stored numbers ("int16"); value_dtype: of the values, which differs where stored numbers are
+    scaled; shape: the spatial extents, slowest first; value = stored * scale_slope + scale_intercept;
+    spacing_mm: the step of each of the last three axes; affine: 4x4, (depth, height, width, 1) to RAS+
+    millimetres; has_affine: whether the file has a geometry at all; path: "" for a volume in memory.
+    """
+
+    __slots__ = ()
+
+    @property
+    def nibabel_affine(self):
+        """The affine as nibabel lists it, for (width, height, depth, 1)."""
+        return nibabel_affine(self.affine)
+
+
+class Dataset(_Object):
+    """The ordered subjects of a study, each with categories ("images") of entries ("T1"), which are volumes.
+
+    Dataset(path) opens a file or a folder, its format told by its content; Dataset() is empty, to be filled with
+    add_subject, add_file and add_array. Only headers are read until voxels are asked for.
+
+    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes; 2
+    GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored).
+    Subjects are given by number or id.
+    Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
+    """
+
+    def __init__(self, path=None, **options):
+        handle, keep = _Handle(_Dataset, _lib.dataset_free), []
+        options = _options(_DatasetOptions, _lib.dataset_options_init, options,
+                           {"io": "io", "geometry": "geometry"}, keep)
+        if path is None:
+            _lib.dataset_new(byref(options), byref(handle.pointer))
+        else:
+            _lib.dataset_open(_path(path), byref(options), byref(handle.pointer))
+        self._handle = handle
+
+    @classmethod
+    def _of(cls, function, *arguments):
+        made, handle = cls.__new__(cls), _Handle(_Dataset, _lib.dataset_free)
+        function(*(arguments + (byref(handle.pointer),)))
+        made._handle = handle
+        return made
+
+    def _subject(self, subject):
+        if isinstance(subject, _WORD):
+            return self.find(subject)
+        return _integer(subject, "subject", 0, 2 ** 64 - 1)
+
+    def _json(self, function, *arguments):
+        out = c_char_p()
+        handle = self._own
+        function(*((handle,) + arguments + (byref(out),)))
+        return json.loads(out.value.decode("utf-8"), object_pairs_hook=collections.OrderedDict)
+
+    def add_subject(self, id):
+        """Adds a subject without volumes and returns its number."""
+        out = c_uint64()
+        _lib.dataset_add_subject(self._own, _encoded(id, "id"), byref(out))
+        return out.value
+
+    def add_file(self, subject, category, entry, path, **options):
+        """Adds a file's volume to a subject; no voxel is read.
+
+        Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the member of an
+        .npz; None for the only one).
+        """
+        keep = []
+        options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)
+        _lib.dataset_add_file(self._own, self._subject(subject), _encoded(category, "category"),
+                              _encoded(entry, "entry"), _path(path), byref(options))
+
+    def add_array(self, subject, category, entry, array, affine=None):
+        """Adds a copy of an array, (spatial axes) or (channel, three spatial axes), to a subject.
+
+        affine is 4x4 as VolumeInfo's: (depth, height, width, 1) to RAS+ millimetres.
+        """
+        tensor, _array = _tensor(array)
+        _lib.dataset_add_tensor(self._own, self._subject(subject), _encoded(category, "category"),
+                                _encoded(entry, "entry"), byref(tensor), _affine(affine))
+
+    def set_attribute(self, subject, name, value):
+        """Sets an attribute of a subject to what JSON can say: a number, text, a list, a dict."""
+        _lib.dataset_set_attribute(self._own, self._subject(subject), _encoded(name, "name"),
+                                   _encoded(json.dumps(value), "value"))
+
+    def set_split(self, name, subjects):
+        """Names a subset of the subjects; an old one of this name is replaced."""
+        numbers, count = _numbers(c_uint64, [self._subject(one) for one in subjects], "subject")
+        _lib.dataset_set_split(self._own, _encoded(name, "name"), numbers, count)
+
+    def split(self, name):
+        """A dataset of the subjects of one split. NotFoundError lists the splits that there are."""
+        return self._of(_lib.dataset_split, self._own, _encoded(name, "name"))
+
+    def subset(self, subjects):
+        """A dataset of these subjects, in this order."""
+        numbers, count = _numbers(c_uint64, [self._subject(one) for one in subjects], "subject")
+        return self._of(_lib.dataset_subset, self._own, numbers, count)
+
+    def __len__(self):
+        out = c_uint64()
+        _lib.dataset_len(self._own, byref(out))
+        return out.value
+
+    def subject_id(self, subject):
+        """The id of a subject."""
+        out, handle = c_char_p(), self._own
+        _lib.dataset_subject_id(handle, self._subject(subject), byref(out))
+        return _text(out.value)
+
+    @property
+    def ids(self):
+        """The ids of all subjects, in order."""
+        return [self.subject_id(number) for number in range(len(self))]
+
+    def find(self, id):
+        """The number of the subject of this id. NotFoundError where there is none."""
+        out = c_uint64()
+        _lib.dataset_find(self._own, _encoded(id, "id"), byref(out))
+        return out.value
+
+    def categories(self, subject=0):
+        """A subject's categories and their entries: {"images": ["T1", "T2"], "labels": ["GT"]}."""
+        return self._json(_lib.dataset_categories, self._subject(subject))
+
+    def attribute(self, subject, name):
+        """An attribute of a subject. NotFoundError where it has none of this name."""
+        return self._json(_lib.dataset_attribute, self._subject(subject), _encoded(name, "name"))
+
+    def attributes(self, subject):
+        """All attributes of a subject."""
+        return self._json(_lib.dataset_attribute, self._subject(subject), None)
+
+    def volume_info(self, subject, category, entry=None):
+        """What the file of an entry says; None is the category's first entry."""
+        info, handle = _VolumeInfo(struct_size=ctypes.sizeof(_VolumeInfo)), self._own
+        _lib.dataset_volume_info(handle, self._subject(subject), _encoded(category, "category"),
+                                 None if entry is None else _encoded(entry, "entry"), byref(info))
+        rows = [list(info.affine[4 * row:4 * row + 4]) for row in range(4)]
+        return VolumeInfo(
+            _TYPESTR[info.dtype][2], _TYPESTR[info.value_dtype][2], tuple(info.shape[:info.ndim]), info.channels,
+            info.scale_slope, info.scale_intercept, tuple(info.spacing_mm),
+            rows if numpy is None else numpy.array(rows), bool(info.has_affine), _text(info.path),
+            _text(info.format))
+
+    def read(self, subject, category, entry=None, offset=None, shape=None, dtype=None):
+        """Reads a region of an entry, or of all entries of a category, into a new array.
+
+        offset and shape have one number a spatial axis; without them it is the whole volume, and a shape of 0 or
+        None is the rest of the axis. The region may reach outside; 0 stands there. dtype: the values' own.
+        Shape: (spatial axes) for an entry with one channel, (channel, spatial axes) otherwise.
+        Errors: RangeError where a value does not fit the dtype; NotFoundError.
+        """
+        subject = self._subject(subject)
+        names = self.categories(subject).get(category, [entry]) if entry is None else [entry]
+        infos = [self.volume_info(subject, category, name) for name in names]
+        volume = infos[0].shape
+        dtype = _dtype(dtype) or _joint_dtype([info.value_dtype for info in infos])
+        region, extents = None, list(volume)
+        if offset is not None or shape is not None:
+            region = _Region()
+            offset = self._axes(offset, volume, "offset")
+            extents = [wanted or max(0, extent - start) for wanted, extent, start in zip(
+                self._axes(shape, volume, "shape"), volume, offset)]
+            region.offset[:len(volume)], region.shape[:len(volume)] = offset, extents
+        channels = sum(info.channels for info in infos)
+        if channels != 1 or entry is None:
+            extents = [channels] + extents
+        tensor, owner = _dense(dtype, extents)
+        _lib.dataset_read(self._own, subject, _encoded(category, "category"),
+                          None if entry is None else _encoded(entry, "entry"),
+                          None if region is None else byref(region), byref(tensor))
+        return _given(tensor, owner)
+
+    @staticmethod
+    def _axes(given, volume, what):
+        if given is None:
+            return [0] * len(volume)
+        if len(given) != len(volume):
+            raise ValueError("%s has %d axes, the volume has %d" % (what, len(given), len(volume)))
+        low = -2 ** 63 if what == "offset" else 0
+        return [0 if one is None else _integer(one, what, low, 2 ** 63 - 1) for one in given]
+
+
+def _joint_dtype(names):
+    """The dtype that holds all values of several entries."""
+    if len(set(names)) == 1:
+        return _DTYPE_NAMED[names[0]]
+    return _DTYPE_NAMED["float64" if numpy is None else numpy.result_type(*names).name]
+
+
+
+class Sampler(_Object):
+    """The samples of an epoch before they are ordered: regions of subjects, numbered subject by subject.
+
+    Options: kind ("whole", "slices", "grid", "uniform"), border ("drop", "clip", "pad", "shift"), axes of slices
+    in order (0 is the slowest), patch_shape (0 is the whole axis), stride, overlap, samples_per_subject.
+    """
+
+    def __init__(self, dataset, **options):
+        handle, keep = _Handle(_Sampler, _lib.sampler_free), []
+        options = _options(_SamplerOptions, _lib.sampler_options_init, options,
+                           {"kind": "sampler_kind", "border": "border"}, keep)
+        _lib.sampler_new(dataset._own, byref(options), byref(handle.pointer))
+        self._handle = handle
+
+    def __len__(self):
+        out = c_uint64()
+        _lib.sampler_len(self._own, byref(out))
+        return out.value
+
+    def get(self, index, seed=0, epoch=0):
+        """The sample of this number, as it is in this epoch under this seed."""
+        raw, big = _Sample(), 2 ** 64 - 1
+        _lib.sampler_get(self._own, _integer(seed, "seed", 0, big), _integer(epoch, "epoch", 0, big),
+                         _integer(index, "index", 0, big), byref(raw))
+        return Sample._read(raw)
+
+
+class Transform(_Object):
+    """A chain of steps that is applied to every sample in its row of the batch.
+
+    steps: a dict, a list of dicts, or their JSON text, each with "name", "category" and parameters:
+    [{"name": "window", "category": "images", "low": -100, "high": 300}]. voxfeed.h lists the steps.
+    Errors: ArgumentError for an unknown step, key or value; it says what is allowed.
+    """
+
+    def __init__(self, steps):
+        handle = _Handle(_Transform, _lib.transform_free)
+        if not isinstance(steps, _WORD):
+            steps = json.dumps([steps] if isinstance(steps, dict) else list(steps))
+        _lib.transform_parse(_encoded(steps, "steps"), byref(handle.pointer))
+        self._handle = handle
+
+
+
+class Batch(_Object):
+    """The samples that are handed over together, and the memory that they lie in.
+
+    batch["images"] is an array (batch, channel, spatial axes): a view that you may write to. The memory goes back
+    to the loader when the batch and all its views are gone; close() lets go of the batch alone.
+    """
+
+    __iter__ = None
+
+    def __init__(self, handle):
+        self._handle = handle
+
+    def tensor(self, category=None):
+        """The view of one category, or of the first. NotFoundError lists those that there are."""
+        handle, tensor = self._own, _Tensor(struct_size=ctypes.sizeof(_Tensor))
+        _lib.batch_tensor(handle, None if category is None else _encoded(category, "category"), byref(tensor))
+        return _given(tensor, handle)
+
+    def __getitem__(self, category):
+        return self.tensor(category)
+
+    def __len__(self):
+        out = c_uint64()
+        _lib.batch_len(self._own, byref(out))
+        return out.value
+
+    @property
+    def samples(self):
+        """The batch's samples, one for each row, as a list of Sample."""
+        count = len(self)
+        raw = (_Sample * max(count, 1))()
+        _lib.batch_samples(self._own, raw, count)
+        return [Sample._read(raw[row]) for row in range(count)]
+
+
+class Category(object):
+    """How one category is fed: a name, and options where the defaults will not do.
+
+    entries: their names in channel order, all by default; dtype: before any transform, by default the smallest
+    that holds all stored values; padding ("zero", "constant", "edge", "reflect", "symmetric", "wrap") and
+    pad_value for voxels outside; fit ("exact", "saturate"): what happens to a value that does not fit the dtype;
+    squeeze_channel: whether a single channel has no axis.
+    """
+
+    _CHOICES = {"dtype": "dtype", "padding": "padding", "fit": "fit"}
+
+    def __init__(self, name, **options):
+        self.name, self.options = name, options
+
+    @classmethod
+    def _of(cls, given):
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, dict):
+            return cls(**dict((str(key), value) for key, value in given.items()))
+        return cls(given)
+
+    def _write(self, raw, keep):
+        allowed = ("entries", "dtype", "padding", "pad_value", "fit", "squeeze_channel")
+        kinds = dict(_Category._fields_)
+        _set(raw, "name", self.name, c_char_p, None, keep)
+        for name, value in self.options.items():
+            if name not in allowed:
+                raise TypeError("a category has no option %r; there are: %s" % (name, ", ".join(allowed)))
+            if name == "entries":
+                if value is not None:
+                    if isinstance(value, _WORD):
+                        value = [value]
+                    entries = [_encoded(entry, "entry") for entry in value]
+                    raw.entries, raw.entry_count = (c_char_p * max(len(entries), 1))(*entries), len(entries)
+                    keep.append((entries, raw.entries))
+            elif value is not None:
+                _set(raw, name, value, kinds[name], self._CHOICES.get(name), keep)
+
+
+class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in _LoaderStats._fields_[1:]])):
+    """What a loader has done since it was made.
+
+    threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
+    long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
+    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes.
+    """
+
+    __slots__ = ()
+
+
+class Loader(_Object):
+    """Fills batches ahead of time with threads of its own, and lends them in epoch order.
+
+        for batch in loader.epoch(0):
+            train(batch["images"], batch["labels"])
+
+    Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
+    ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
+    "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
+    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id.
+
+    The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
+    you hold or have views of counted. After a fork, calls in the child raise ForkedError.
+    """
+
+    _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
+                "thin_axis": "thin_axis", "device": "device"}
+    # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
+    _SLICE_NS = 200 * 1000 * 1000
+    _HELD_SECONDS = 5.0
+
+    def __init__(self, sampler, **options):
+        handle, keep = _Handle(_Loader, _lib.loader_free), []
+        categories, transform = options.pop("categories", None), options.pop("transform", None)
+        options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep)
+        if transform is not None:
+            transform = transform if isinstance(transform, Transform) else Transform(transform)
+            keep.append(transform._own)
+            options.transform = keep[-1].pointer
+        if categories is not None:
+            if isinstance(categories, (dict, Category) + _WORD):
+                categories = [categories]
+            array = (_Category * max(len(categories), 1))()
+            for raw, one in zip(array, categories):
+                Category._of(one)._write(raw, keep)
+            options.categories, options.category_count = array, len(categories)
+        _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
+        self._handle = handle
+
+    def __len__(self):
+        out = c_uint64()
+        _lib.loader_len(self._own, byref(out))
+        return out.value
+
+    def start(self, epoch):
+        """Begins an epoch, 0 being the first; a running one is given up."""
+        _lib.loader_start(self._own, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
+
+    def epoch(self, epoch):
+        """Begins an epoch and iterates over its batches."""
+        self.start(epoch)
+        return iter(self)
+
+    def __iter__(self):
+        """Iterates over what is left of the running epoch: after start, load_state, or a break."""
+        while True:
+            batch = self.next_batch()
+            if batch is None:
+                return
+            yield batch
+            # The caller's own name holds the batch; ours would keep it while the next one is waited for.
+            del batch
+
+    def next_batch(self, timeout=None):
+        """The next batch, or None at the end of the epoch, waiting at most timeout seconds.
+
+        Errors: those of the batch's samples, in order, the message naming file and region; TimedOut, Cancelled;
+        StateError before the first start; ForkedError.
+        """
+        began, warned = _clock(), False
+        while True:
+            handle, left = _Handle(_Batch, _lib.batch_release), self._SLICE_NS
+            if timeout is not None:
+                left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
+            status = _lib.loader_next(self._own, left, byref(handle.pointer))
+            if status == _OK:
+                return Batch(handle)
+            if status == _END:
+                return None
+            if status == _CANCELLED:
+                raise Cancelled("the loader was cancelled")
+            waited = _clock() - began
+            if timeout is not None and waited >= timeout:
+                raise TimedOut("no batch was ready within %g seconds" % timeout)
+            if waited > self._HELD_SECONDS and not warned:
+                warned, stats = True, self.stats()
+                if stats.held >= stats.slots:
+                    warnings.warn("voxfeed: all %d batches of the loader are held, so none can be filled; copy what "
+                                  "you keep, let go of batches and views, or raise prefetch" % stats.slots,
+                                  RuntimeWarning, stacklevel=2)
+
+    def cancel(self):
+        """Wakes every thread that waits for a batch with Cancelled, and ends the epoch."""
+        _lib.loader_cancel(self._own)
+
+    def save_state(self):
+        """The loader's place as text: behind the last batch that was given out."""
+        size, handle = c_size_t(), self._own
+        _lib.loader_save_state(handle, None, byref(size))
+        # The place has numbers in it that may grow between the two calls.
+        size.value += 64
+        text = ctypes.create_string_buffer(size.value)
+        _lib.loader_save_state(handle, text, byref(size))
+        return _text(text.value)
+
+    def load_state(self, state):
+        """Goes back to a saved place: iterating over the loader continues exactly there.
+
+        Errors: ArgumentError where the state is damaged or belongs to another dataset, sampler, seed or share.
+        """
+        _lib.loader_load_state(self._own, _encoded(state, "state"))
+
+    def stats(self):
+        """What the loader has done since it was made, as LoaderStats."""
+        raw = _LoaderStats(struct_size=ctypes.sizeof(_LoaderStats))
+        _lib.loader_get_stats(self._own, byref(raw))
+        return LoaderStats(*[getattr(raw, name) for name in LoaderStats._fields])
+
+    def close(self, timeout=None):
+        """Ends the threads, waiting at most timeout seconds, and lets go of the loader.
+
+        Returns whether all threads have ended; others end by themselves. Batches and views stay valid.
+        """
+        handle, self._handle = self._handle, None
+        if handle is None:
+            return True
+        began = _clock()
+        while True:
+            left = self._SLICE_NS
+            if timeout is not None:
+                left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
+            if _lib.loader_close(handle, left) == _OK:
+                return True
+            if timeout is not None and _clock() - began >= timeout:
+                return False
+
+
+_clock = getattr(time, "monotonic", time.time)
+
+
+
+class Assembler(_Object):
+    """Puts predictions for the batches of a loader back into volumes, in any order.
+
+    Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
+    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125).
+    A subject is complete when every sample that this rank's epoch has of it was added.
+    """
+
+    _CHOICES = {"blend": "blend", "reduce": "reduce", "dtype": "dtype", "accumulate": "dtype"}
+
+    def __init__(self, loader, **options):
+        handle = _Handle(_Assembler, _lib.assembler_free)
+        options = _options(_AssemblerOptions, _lib.assembler_options_init, options, self._CHOICES, [])
+        _lib.assembler_new(loader._own, byref(options), byref(handle.pointer))
+        self._handle = handle
+
+    def add(self, batch, prediction):
+        """Adds the prediction for a batch: (batch, channel, spatial axes), any dtype.
+
+        The spatial extents are those of the batch's rows, or smaller by an even number of voxels: then centred.
+        Errors: ArgumentError for another shape; StateError where a sample was added before.
+        """
+        tensor, _array = _tensor(prediction, "prediction")
+        _lib.assembler_add(self._own, batch._own, byref(tensor))
+
+    def add_samples(self, samples, prediction):
+        """As add, for a list of Sample that was kept from batch.samples."""
+        tensor, _array = _tensor(prediction, "prediction")
+        raw = (_Sample * max(len(samples), 1))()
+        for slot, sample in zip(raw, samples):
+            sample._write(slot)
+        _lib.assembler_add_samples(self._own, raw, len(samples), byref(tensor))
+
+    def next_complete(self):
+        """The number of a subject that has become complete, each one once; None where none has."""
+        out = c_uint64()
+        status = _lib.assembler_next_complete(self._own, byref(out))
+        return out.value if status == _OK else None
+
+    def complete(self):
+        """Iterates over the numbers of the subjects that have become complete."""
+        return iter(self.next_complete, None)
+
+    def coverage(self, subject):
+        """The share of a subject's voxels, 0 to 1, that a prediction has reached."""
+        out = c_double()
+        _lib.assembler_coverage(self._own, _integer(subject, "subject", 0, 2 ** 64 - 1), byref(out))
+        return out.value
+
+    def take(self, subject, partial=False):
+        """A subject's result, (channel, spatial axes); it is then gone from the assembler.
+
+        Errors: StateError where it is incomplete, unless partial; NotFoundError where nothing was added.
+        """
+        handle, shape = self._own, _Tensor(struct_size=ctypes.sizeof(_Tensor))
+        subject = _integer(subject, "subject", 0, 2 ** 64 - 1)
+        _lib.assembler_shape(handle, subject, byref(shape))
+        tensor, owner = _dense(shape.dtype, shape.shape[:shape.ndim])
+        _lib.assembler_take(handle, subject, int(bool(partial)), byref(tensor))
+        return _given(tensor, owner)
+
+    def save(self, subject, path, partial=False):
+        """Saves a subject's result with its geometry: .nii, .nii.gz, .npy or .h5 by the name.
+
+        The file is complete or not there. Errors: as take; IoError, the subject then stays.
+        """
+        _lib.assembler_save(self._own, _integer(subject, "subject", 0, 2 ** 64 - 1), int(bool(partial)),
+                            _path(path))
+
+
+
+class Writer(_Object):
+    """Makes a dataset file in pymia's HDF5 layout; the name must end in .h5 or .hdf5.
+
+        with voxfeed.Writer("brains.h5") as writer:
+            writer.add_dataset(dataset)
+
+    The file gets its name when it is finished: by finish(), or at the end of a `with` block without error.
+    Option: existing ("error", "replace").
+    """
+
+    def __init__(self, path, **options):
+        handle = _Handle(_Writer, _lib.writer_free)
+        options = _options(_WriterOptions, _lib.writer_options_init, options, {"existing": "existing"}, [])
+        _lib.writer_create(_path(path), byref(options), byref(handle.pointer))
+        self._handle, self._finished = handle, False
+
+    def add_subject(self, id):
+        """Begins a subject; the entries that follow are its."""
+        _lib.writer_add_subject(self._own, _encoded(id, "id"))
+
+    def add_entry(self, category, entry, array, affine=None):
+        """Writes a volume (spatial axes) of the current subject, with its 4x4 affine or none."""
+        tensor, _array = _tensor(array)
+        _lib.writer_add_entry(self._own, _encoded(category, "category"), _encoded(entry, "entry"), byref(tensor),
+                              _affine(affine))
+
+    def add_dataset(self, dataset, progress=None):
+        """Writes all subjects of a dataset, read in parallel; returns whether all of them were written.
+
+        progress(done, total) is called as subjects are done; if it returns something true, writing stops. What it
+        raises stops it too, and is raised here.
+        """
+        raised = []
+
+        def call(done, total, _):
+            try:
+                return 1 if progress is not None and progress(done, total) else 0
+            except BaseException:
+                raised.append(sys.exc_info())
+                return 1
+
+        status = _lib.writer_add_dataset(self._own, dataset._own, _PROGRESS(call), None)
+        if raised:
+            _raise(raised.pop())
+        return status == _OK
+
+    def finish(self):
+        """Completes the file and gives it its name."""
+        _lib.writer_finish(self._own)
+        self._finished = True
+
+    def __exit__(self, kind, *_):
+        if kind is None and not self._finished and self._handle is not None:
+            self.finish()
+        self.close()
+
+
+if _PY2:
+    exec("def _raise(caught):\n    raise caught[0], caught[1], caught[2]\n")
+else:
+    def _raise(caught):
+        raise caught[1].with_traceback(caught[2])
+
+
+
+def save_volume(path, array, affine=None):
+    """Saves one volume, (spatial axes) or (channel, three spatial axes): .nii, .nii.gz, .npy or .h5 by the name.
+
+    affine is 4x4 as VolumeInfo's. The file gets its name when all is written.
+    """
+    tensor, _array = _tensor(array)
+    _lib.volume_save(_path(path), byref(tensor), _affine(affine))
+
+
+def montage(path, columns, **options):
+    """Saves a PNG that shows volumes (depth, height, width) side by side, several slices below each other.
+
+    Floating columns are grey; integer ones are label maps in colour over the first column.
+    Options: axis (the one that is cut, 0), slices (5), zoom (pixels a voxel; 0 is readable), affine.
+    """
+    affine = _affine(options.pop("affine", None))
+    options = _options(_MontageOptions, _lib.montage_options_init, options, {}, [])
+    if affine is not None:
+        options.affine = affine
+    given = [_tensor(column, "column") for column in columns]
+    tensors = (_Tensor * max(len(given), 1))(*[tensor for tensor, _ in given])
+    _lib.montage_save(_path(path), tensors, len(given), byref(options))
+
+
+def version():
+    """The library's version, "0.1.0"."""
+    return _text(_lib.version_string())
+
+
+def build_info():
+    """What the library is made of: version, C interface, linked libraries, target."""
+    return json.loads(_lib.build_info().decode("utf-8"))
+
+
+def library_path():
+    """The path of the library that was loaded."""
+    return _lib.path
+
+
+def cuda_device_count():
+    """The number of CUDA devices; 0 where there is no driver."""
+    out = c_int32()
+    _lib.cuda_device_count(byref(out))
+    return out.value

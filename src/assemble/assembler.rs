@@ -1,0 +1,324 @@
+//! The assembler: predictions in, in any order and from any thread; volumes out as they become complete.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::assemble::accumulator::{Accumulator, scratch_len};
+use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
+use crate::assemble::prediction::{Placed, Prediction, RowShapes, View};
+use crate::assemble::progress::{Held, Progress, Ticket};
+use crate::assemble::save::save;
+use crate::error::{Error, Result};
+use crate::plan::{EpochOptions, Plan, Sample};
+use crate::sys::AlignedBuffer;
+use crate::voxel::{DType, Shape};
+
+/// What a subject is handed out as.
+///
+/// Shape: (channel, spatial axes…), dense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Output {
+    /// The channels: those of the predictions, or one of labels.
+    pub channels: usize,
+    /// The spatial axes, those of the subject's volumes.
+    pub shape: Shape,
+    /// The dtype.
+    pub dtype: DType,
+}
+
+impl Output {
+    /// The bytes of all channels.
+    ///
+    /// # Errors
+    /// `Range` where they overflow.
+    pub fn byte_len(&self) -> Result<usize> {
+        self.shape.byte_len(self.channels, self.dtype.byte_len())
+    }
+}
+
+/// Puts predictions back into volumes.
+///
+/// A subject is complete when each of its samples of this process's share of the epoch has been added,
+/// whatever their order; samples that the plan only repeats are ignored. All methods may be called from
+/// several threads; predictions of different subjects are added side by side. Sums of f32 depend on the
+/// order of adding in their last bits, as [`Accumulate`](crate::assemble::Accumulate) says.
+#[derive(Debug)]
+pub struct Assembler {
+    plan: Arc<Plan>,
+    options: AssemblerOptions,
+    largest_rows: Vec<(Option<usize>, Shape)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    progress: Option<Progress>,
+    /// Tells one epoch's progress from the next, so that a thread that is late changes nothing.
+    generation: u64,
+}
+
+/// What one call adds: samples that count, with their rows' places.
+struct Addition {
+    tickets: Vec<Ticket>,
+    places: Vec<Placed>,
+    epoch: u64,
+    channels: usize,
+}
+
+impl Assembler {
+    /// The assembler of a plan's samples.
+    ///
+    /// # Errors
+    /// `Argument` where an option makes no sense; those of the plan's rule.
+    pub fn new(plan: Arc<Plan>, options: AssemblerOptions) -> Result<Self> {
+        options.check()?;
+        let mut largest_rows: Vec<(Option<usize>, Shape)> = Vec::new();
+        for (row, thin, _) in plan.sampler().row_shapes()? {
+            match largest_rows.iter_mut().find(|(known, _)| *known == thin) {
+                Some((_, largest)) => *largest = larger(largest, &row)?,
+                None => largest_rows.push((thin, row)),
+            }
+        }
+        Ok(Self { plan, options, largest_rows, state: Mutex::default() })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// The options.
+    pub fn options(&self) -> &AssemblerOptions {
+        &self.options
+    }
+
+    /// Adds a model's output for these samples, one row each, in the order given.
+    ///
+    /// What does not fit the sums' dtype becomes the nearest value that does; NaN and infinity pass into
+    /// floats as they are. The first sample of another epoch begins that epoch, once all subjects of the
+    /// one before have been taken. A call that fails has changed nothing.
+    ///
+    /// # Errors
+    /// `Argument` where the prediction does not fit the samples, the channels are not those of the epoch's
+    /// other predictions, or a sample is not the plan's; `State` where a sample was added before, its
+    /// subject was taken, or its epoch is not the current one; `Memory` where there is none for the sums.
+    pub fn add(&self, samples: &[Sample], prediction: &Prediction<'_>) -> Result<()> {
+        let view = View::new(prediction, samples.len())?;
+        self.options.check_channels(view.channels)?;
+        let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
+        let scratch = addition.places.iter().map(|placed| scratch_len(&self.options, &view, placed)).max();
+        let scratch = scratch.unwrap_or_default();
+        let mut memory: Vec<u64> = Vec::new();
+        let refused = |_| Error::memory(format!("no memory for {scratch} voxels of a prediction"));
+        memory.try_reserve_exact(scratch).map_err(refused)?;
+        memory.resize(scratch, 0);
+
+        let (generation, held) = self.begin(&addition)?;
+        let rows = addition.tickets.iter().zip(&addition.places).zip(&held);
+        for ((ticket, placed), sums) in rows {
+            lock(sums).add(&view, placed, &mut memory)?;
+            let mut state = self.lock();
+            if state.generation == generation {
+                state.progress.iter_mut().for_each(|progress| progress.added(ticket.subject, 1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Where each sample that counts belongs; none where no sample does.
+    fn place(&self, samples: &[Sample], view: &View<'_>) -> Result<Option<Addition>> {
+        let Some(first) = samples.first() else { return Ok(None) };
+        let EpochOptions { rank, world_size, .. } = *self.plan.options();
+        let epoch = self.plan.epoch(first.epoch);
+        let (mut tickets, mut places) = (Vec::new(), Vec::new());
+        for (row, sample) in samples.iter().enumerate() {
+            let place = sample.position.wrapping_sub(rank) / world_size;
+            let planned = epoch.sample(place).ok().filter(|planned| planned == sample);
+            if planned.is_none() {
+                let text =
+                    format!("row {row} is of a sample that epoch {} of this plan has not", first.epoch);
+                return Err(Error::argument(text).of_sample(sample.position));
+            }
+            let planned = self.plan.sampler().row_shape(sample)?;
+            let largest = self.largest_rows.iter().find(|(thin, _)| *thin == sample.thin);
+            let shapes = RowShapes { planned, largest: largest.map_or(planned, |(_, largest)| *largest) };
+            let placed = view.place(row, sample, &shapes)?;
+            if !sample.repeated {
+                tickets.push(Ticket { subject: sample.subject, place });
+                places.push(placed);
+            }
+        }
+        let (epoch, channels) = (first.epoch, view.channels);
+        Ok((!tickets.is_empty()).then_some(Addition { tickets, places, epoch, channels }))
+    }
+
+    /// Marks the samples as come and gives the sums of each one's subject, new ones where there are none.
+    fn begin(&self, addition: &Addition) -> Result<(u64, Vec<Held>)> {
+        let Addition { tickets, epoch, channels, .. } = addition;
+        let mut state = self.lock();
+        let mut fresh = None;
+        let progress = match &mut state.progress {
+            Some(progress) if progress.epoch() == *epoch => progress,
+            Some(progress) if !progress.is_finished() => {
+                let (current, held) = (progress.epoch(), progress.held_count());
+                let text = format!(
+                    "samples of epoch {epoch}, but epoch {current} is not finished ({held} of its subjects are held): \
+                     take them all, or reset"
+                );
+                return Err(Error::state(text));
+            }
+            _ => fresh.insert(Progress::new(*epoch, &self.plan.epoch(*epoch), self.plan.len(), *channels)?),
+        };
+        if progress.channels() != *channels {
+            let expected = progress.channels();
+            let text = format!("prediction has {channels} channels, those before it had {expected}");
+            return Err(Error::argument(text));
+        }
+        progress.check(tickets)?;
+        let mut made: Vec<(usize, Held)> = Vec::new();
+        for Ticket { subject, .. } in tickets {
+            let Some(samples) = progress.awaited(*subject) else { continue };
+            if made.iter().all(|(known, _)| known != subject) {
+                let shape = self.plan.sampler().subject_shape(*subject)?;
+                let sums = Accumulator::new(&self.options, &shape, *channels, samples)?;
+                made.push((*subject, Arc::new(Mutex::new(sums))));
+            }
+        }
+        made.into_iter().for_each(|(subject, sums)| progress.hold(subject, sums));
+        let held =
+            tickets.iter().map(|ticket| progress.held(ticket.subject).cloned()).collect::<Result<_>>()?;
+        progress.mark(tickets);
+        if let Some(fresh) = fresh {
+            state.progress = Some(fresh);
+            state.generation += 1;
+        }
+        Ok((state.generation, held))
+    }
+
+    /// The next subject that has become complete, each once, in the order of completion.
+    pub fn next_complete(&self) -> Option<usize> {
+        self.lock().progress.as_mut().and_then(Progress::next_complete)
+    }
+
+    /// The samples of a subject that have not been added in the current epoch; 0 once it is taken.
+    ///
+    /// # Errors
+    /// `Range` where there is no such subject; `State` where no epoch has begun.
+    pub fn outstanding(&self, subject: usize) -> Result<u64> {
+        let state = self.lock();
+        let progress = state.progress.as_ref().ok_or_else(|| Error::state("no prediction was added yet"))?;
+        progress.outstanding(subject)
+    }
+
+    /// Whether every subject that has samples in the current epoch has been taken.
+    ///
+    /// False before the first sample, but for a process whose share is nothing but repeats.
+    pub fn is_finished(&self) -> bool {
+        let only_repeats = self.plan.options().rank >= self.plan.sampler().len();
+        self.lock().progress.as_ref().map_or(only_repeats, Progress::is_finished)
+    }
+
+    /// What a subject will be handed out as.
+    ///
+    /// # Errors
+    /// `NotFound` where no prediction of it is held.
+    pub fn output(&self, subject: usize) -> Result<Output> {
+        let channels = lock(&self.held(subject, Readiness::Partial)?.0).channels();
+        self.output_of(subject, channels)
+    }
+
+    fn output_of(&self, subject: usize, channels: usize) -> Result<Output> {
+        let channels = if self.options.reduce == Reduce::Argmax { 1 } else { channels };
+        let shape = self.plan.sampler().subject_shape(subject)?;
+        Ok(Output { channels, shape, dtype: self.options.output_dtype() })
+    }
+
+    /// The share of a subject's voxels that at least one sample has reached; the others are 0.
+    ///
+    /// # Errors
+    /// `NotFound` where no prediction of it is held; `Memory` where there is none to count in.
+    pub fn coverage(&self, subject: usize) -> Result<f64> {
+        let (sums, _) = self.held(subject, Readiness::Partial)?;
+        lock(&sums).coverage()
+    }
+
+    /// Writes a subject into the caller's memory, as [`Assembler::output`] describes it, and lets go of it.
+    ///
+    /// # Errors
+    /// `State` where the subject is incomplete and must be complete; `NotFound` where no prediction of it
+    /// is held; `Buffer` where the memory is too small, `Argument` where it is too large. The subject is
+    /// kept then.
+    pub fn take(&self, subject: usize, when: Readiness, into: &mut [u8]) -> Result<()> {
+        let (held, generation) = self.held(subject, when)?;
+        let sums = lock(&held);
+        let output = self.output_of(subject, sums.channels())?;
+        let (needed, given) = (output.byte_len()?, into.len());
+        if needed != given {
+            let text = format!("buffer has {given} bytes, subject {subject} needs {needed}");
+            return Err(if given < needed { Error::buffer(text) } else { Error::argument(text) });
+        }
+        sums.write(&self.options, into)?;
+        drop(sums);
+        self.release(subject, generation)
+    }
+
+    /// Saves a subject in a file with its subject's geometry, and lets go of it.
+    ///
+    /// # Errors
+    /// Those of [`Assembler::take`], and those of the file. The subject is kept then.
+    pub fn save(&self, subject: usize, when: Readiness, path: &Path) -> Result<()> {
+        let (held, generation) = self.held(subject, when)?;
+        let sums = lock(&held);
+        let output = self.output_of(subject, sums.channels())?;
+        let mut bytes = AlignedBuffer::zeroed(output.byte_len()?)?;
+        sums.write(&self.options, &mut bytes)?;
+        drop(sums);
+        let affine = self.plan.sampler().dataset().subject(subject)?.first_entry()?.affine();
+        save(path, &output, &bytes, affine)?;
+        self.release(subject, generation)
+    }
+
+    /// Forgets the current epoch with all that is held of it.
+    pub fn reset(&self) {
+        let mut state = self.lock();
+        state.progress = None;
+        state.generation += 1;
+    }
+
+    /// A subject's sums, and the generation that they belong to.
+    fn held(&self, subject: usize, when: Readiness) -> Result<(Held, u64)> {
+        let state = self.lock();
+        let nothing = || Error::not_found(format!("subject {subject} has no prediction yet"));
+        let progress = state.progress.as_ref().ok_or_else(nothing)?;
+        let held = Arc::clone(progress.held(subject)?);
+        if when == Readiness::Complete {
+            progress.check_complete(subject)?;
+        }
+        Ok((held, state.generation))
+    }
+
+    fn release(&self, subject: usize, generation: u64) -> Result<()> {
+        let mut state = self.lock();
+        let current = state.generation == generation;
+        let progress = state.progress.as_mut().filter(|_| current);
+        progress.ok_or_else(|| Error::state("the assembler was reset meanwhile"))?.release(subject)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The smallest shape that holds both; the first where they have different numbers of axes.
+fn larger(one: &Shape, other: &Shape) -> Result<Shape> {
+    if one.ndim() != other.ndim() {
+        return Ok(*one);
+    }
+    let extents: Vec<usize> = one.extents().iter().zip(other.extents()).map(|(&a, &b)| a.max(b)).collect();
+    Shape::new(&extents)
+}

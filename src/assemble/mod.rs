@@ -1,0 +1,19 @@
+//! Predictions become volumes again: every sample's ticket says where its row belongs, counts say when a
+//! subject is complete.
+//!
+//! Only the sums of the channels are kept, one volume each. What every voxel weighs follows from the places
+//! of the samples alone, so it is worked out plane by plane when a subject is taken, and never stored.
+
+mod accumulator;
+mod assembler;
+mod options;
+mod piece;
+mod prediction;
+mod profile;
+mod progress;
+mod save;
+mod sweep;
+
+pub use assembler::{Assembler, Output};
+pub use options::{Accumulate, AssemblerOptions, Blend, Readiness, Reduce};
+pub use prediction::Prediction;

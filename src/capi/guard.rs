@@ -1,0 +1,112 @@
+//! What stands around every exported function: errors become statuses, panics become errors.
+
+use std::any::Any;
+use std::cell::{Cell, RefCell};
+use std::ffi::CString;
+use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
+use std::sync::Once;
+
+use crate::capi::handle::Poison;
+use crate::capi::status::vxf_status;
+use crate::error::{Details, Error, Result};
+
+/// The last failure of a thread.
+pub(super) struct LastError {
+    pub(super) status: vxf_status,
+    pub(super) message: CString,
+    pub(super) path: CString,
+    pub(super) details: Details,
+}
+
+thread_local! {
+    static LAST: RefCell<LastError> = RefCell::new(LastError {
+        status: vxf_status::OK,
+        message: CString::default(),
+        path: CString::default(),
+        details: Details::default(),
+    });
+    /// Whether this thread is inside an exported function, so that its panics are ours to catch.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+    static PANIC: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Runs the body of an exported function that returns a status.
+pub(super) fn guard(body: impl FnOnce() -> Result<vxf_status>) -> vxf_status {
+    match caught(body) {
+        Ok(status) => status,
+        Err(error) => remember(&error),
+    }
+}
+
+/// Runs the body of an exported function that is done or fails.
+pub(super) fn guard_done(body: impl FnOnce() -> Result<()>) -> vxf_status {
+    guard(|| body().map(|()| vxf_status::OK))
+}
+
+/// Runs the body of an exported function that cannot tell of a failure.
+pub(super) fn guard_silent(body: impl FnOnce()) {
+    let run = || {
+        body();
+        Ok(vxf_status::OK)
+    };
+    // A free function has no way to fail; what it caught is in the last error all the same.
+    let _ = guard(run);
+}
+
+fn caught(body: impl FnOnce() -> Result<vxf_status>) -> Result<vxf_status> {
+    install_hook();
+    let outer = INSIDE.replace(true);
+    let watch = Poison::watch();
+    let outcome = catch_unwind(AssertUnwindSafe(body));
+    INSIDE.set(outer);
+    match outcome {
+        Ok(result) => result,
+        Err(payload) => {
+            watch.poison();
+            let place = PANIC.with_borrow_mut(std::mem::take);
+            Err(Error::internal(format!("voxfeed panicked at {place}: {}", text_of(payload.as_ref()))))
+        }
+    }
+}
+
+/// Notes the place of a panic on a guarded thread instead of printing it; others print as before.
+fn install_hook() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
+            if INSIDE.get() {
+                let place =
+                    info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
+                PANIC.with_borrow_mut(|noted| *noted = place);
+            } else {
+                before(info);
+            }
+        }));
+    });
+}
+
+fn text_of(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
+}
+
+/// Keeps an error as this thread's last, and gives its status.
+fn remember(error: &Error) -> vxf_status {
+    let status = vxf_status::from(error.kind());
+    let line = |text: &str| CString::new(text.replace(['\0', '\n', '\r'], " ")).unwrap_or_default();
+    LAST.with_borrow_mut(|last| {
+        *last = LastError {
+            status,
+            message: line(error.message()),
+            path: line(&error.details().path),
+            details: error.details().clone(),
+        };
+    });
+    status
+}
+
+/// Looks at this thread's last error.
+pub(super) fn with_last<T>(look: impl FnOnce(&LastError) -> T) -> T {
+    LAST.with_borrow(look)
+}

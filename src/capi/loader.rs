@@ -1,0 +1,249 @@
+//! vxf_loader: fills batches ahead of time.
+
+#![allow(non_camel_case_types)]
+
+use std::ffi::c_char;
+use std::time::Duration;
+
+use crate::capi::batch::vxf_batch;
+use crate::capi::guard::{guard, guard_done, guard_silent};
+use crate::capi::handle::{
+    Noun, Sized32, array, array_mut, borrow, free, give, init_sized, read_sized_or_default, text, write,
+    write_sized,
+};
+use crate::capi::loader_options::vxf_loader_options;
+use crate::capi::sampler::vxf_sampler;
+use crate::capi::status::vxf_status;
+use crate::error::Error;
+use crate::feed::{Loader, Next};
+
+/// Fills batches ahead of time with threads of its own, and lends them in epoch order.
+///
+/// The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time: one
+/// that you hold keeps its memory, so release it before you wait for more.
+///
+/// Threads: vxf_loader_next() and vxf_loader_cancel() from any thread, also at once; start, save_state and
+/// load_state from one thread at a time. After a fork, calls in the child give ERR_FORKED.
+pub struct vxf_loader {
+    _private: [u8; 0],
+}
+
+impl Noun for vxf_loader {
+    type Object = Loader;
+    const NAME: &'static str = "vxf_loader";
+    const MAGIC: u64 = 0x7678_665F_6C6F_6164;
+}
+
+/// Writes the defaults into options of struct_size bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_options_init(
+    options: *mut vxf_loader_options,
+    struct_size: usize,
+) -> vxf_status {
+    guard_done(|| init_sized(options, struct_size))
+}
+
+/// Makes a loader of a sampler's samples; it starts no thread before vxf_loader_start(). options may be NULL.
+///
+/// The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
+/// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
+/// entry that a subject lacks, ERR_MEMORY where the batches do not fit, ERR_NO_DEVICE, ERR_UNSUPPORTED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_new(
+    sampler: *const vxf_sampler,
+    options: *const vxf_loader_options,
+    out: *mut *mut vxf_loader,
+) -> vxf_status {
+    guard_done(|| {
+        let options = read_sized_or_default(options)?.parse()?;
+        give(Loader::new(borrow(sampler)?.clone(), options)?, out)
+    })
+}
+
+/// Begins an epoch, 0 being the first; a running one is given up, its batches that you hold stay valid.
+///
+/// After END, start the next epoch.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_start(loader: *mut vxf_loader, epoch: u64) -> vxf_status {
+    guard_done(|| borrow(loader)?.start(epoch))
+}
+
+/// Writes the number of batches of an epoch on this rank.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64) -> vxf_status {
+    guard_done(|| write(out, borrow(loader)?.plan()?.batches()))
+}
+
+/// Waits for the next batch, in epoch order, at most timeout_ns nanoseconds; -1 is for ever, 0 not at all.
+///
+/// Release the batch with vxf_batch_release(). Gives END after the epoch's last batch, TIMEOUT, CANCELLED;
+/// *out is then untouched. With every batch held by you there is nothing to wait for but your own release.
+/// Errors: those of the batch's samples, in order, the message naming file and region; ERR_STATE before the
+/// first start; ERR_FORKED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_next(
+    loader: *mut vxf_loader,
+    timeout_ns: i64,
+    out: *mut *mut vxf_batch,
+) -> vxf_status {
+    guard(|| {
+        if out.is_null() {
+            return Err(Error::argument("the place for a batch is NULL"));
+        }
+        let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
+        Ok(match borrow(loader)?.next(timeout)? {
+            Next::Batch(batch) => {
+                give(batch, out)?;
+                vxf_status::OK
+            }
+            Next::End => vxf_status::END,
+            Next::Timeout => vxf_status::TIMEOUT,
+            Next::Cancelled => vxf_status::CANCELLED,
+        })
+    })
+}
+
+/// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch. Start begins anew.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
+    guard_done(|| {
+        borrow(loader)?.cancel();
+        Ok(())
+    })
+}
+
+/// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; -1 is for ever.
+///
+/// Gives TIMEOUT where a thread still reads. The handle must still be freed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
+    guard(|| {
+        let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
+        let ended = borrow(loader)?.close(timeout);
+        Ok(if ended { vxf_status::OK } else { vxf_status::TIMEOUT })
+    })
+}
+
+/// Writes the loader's place as a text of *inout_size bytes at most, its closing 0 counted.
+///
+/// The place is behind the last batch that vxf_loader_next() gave. Ask for the size with text NULL.
+/// Errors: ERR_BUFFER where the text does not fit; *inout_size is then what it needs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_save_state(
+    loader: *const vxf_loader,
+    text: *mut c_char,
+    inout_size: *mut usize,
+) -> vxf_status {
+    guard_done(|| {
+        let state = borrow(loader)?.save_state()?;
+        let needed = state.len() + 1;
+        let room = array(inout_size.cast_const(), 1, "size")?.first().copied().unwrap_or_default();
+        write(inout_size, needed)?;
+        if text.is_null() {
+            return Ok(());
+        }
+        if room < needed {
+            return Err(Error::buffer(format!("the state needs {needed} bytes, there are {room}")));
+        }
+        let into = array_mut(text.cast::<u8>(), needed as u64, "text")?;
+        for (slot, byte) in into.iter_mut().zip(state.bytes().chain([0])) {
+            *slot = byte;
+        }
+        Ok(())
+    })
+}
+
+/// Goes back to a saved place: the next batch continues exactly there. Starts the state's epoch.
+///
+/// Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_load_state(loader: *mut vxf_loader, state: *const c_char) -> vxf_status {
+    guard_done(|| borrow(loader)?.load_state(text(state, "state")?))
+}
+
+/// What a loader has done so far.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxf_loader_stats {
+    /// Set by the caller: sizeof(vxf_loader_stats).
+    pub struct_size: u32,
+    /// The threads that fill batches.
+    pub threads: u32,
+    /// Batches given out.
+    pub batches: u64,
+    /// Samples given out.
+    pub samples: u64,
+    /// Bytes of the batches given out.
+    pub bytes: u64,
+    /// Batches that failed.
+    pub errors: u64,
+    /// How often vxf_loader_next() had to wait.
+    pub waits: u64,
+    /// How long it waited, in nanoseconds.
+    pub wait_ns: u64,
+    /// How long all threads together read and transformed, in nanoseconds.
+    pub work_ns: u64,
+    /// How long all threads together waited for a batch to be released, in nanoseconds.
+    pub idle_ns: u64,
+    /// Batches that callers hold now.
+    pub held: u64,
+    /// Batches that exist at a time.
+    pub slots: u64,
+    /// The bytes of all slots.
+    pub slot_bytes: u64,
+    /// Decoded volumes that were found in the cache.
+    pub cache_hits: u64,
+    /// Decoded volumes that had to be decoded.
+    pub cache_misses: u64,
+    /// The bytes in the cache now.
+    pub cache_bytes: u64,
+}
+
+// SAFETY: repr(C), the size first, no padding; every field may have any bytes.
+unsafe impl Sized32 for vxf_loader_stats {
+    const NAME: &'static str = "vxf_loader_stats";
+    const FIRST_BYTES: usize = size_of::<Self>();
+    fn initial() -> Self {
+        // SAFETY: a struct of integers, for which zeros are values.
+        let zeros: Self = unsafe { std::mem::zeroed() };
+        Self { struct_size: size_of::<Self>() as u32, ..zeros }
+    }
+}
+
+/// Writes what the loader has done since it was made. Set struct_size first.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_get_stats(
+    loader: *const vxf_loader,
+    out: *mut vxf_loader_stats,
+) -> vxf_status {
+    guard_done(|| {
+        let stats = borrow(loader)?.stats()?;
+        let info = vxf_loader_stats {
+            threads: stats.threads as u32,
+            batches: stats.batches,
+            samples: stats.samples,
+            bytes: stats.bytes,
+            errors: stats.errors,
+            waits: stats.waits,
+            wait_ns: stats.wait_ns,
+            work_ns: stats.work_ns,
+            idle_ns: stats.idle_ns,
+            held: stats.held,
+            slots: stats.slots,
+            slot_bytes: stats.slot_bytes,
+            cache_hits: stats.cache_hits,
+            cache_misses: stats.cache_misses,
+            cache_bytes: stats.cache_bytes,
+            ..vxf_loader_stats::initial()
+        };
+        write_sized(out, info)
+    })
+}
+
+/// Frees the handle at once: never blocks, never fails; threads end by themselves. NULL is allowed.
+///
+/// Batches that you hold stay valid until you release them.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_loader_free(loader: *mut vxf_loader) {
+    guard_silent(|| free(loader));
+}

@@ -1,0 +1,193 @@
+//! What a row of a batch looks like: its categories, their channels and dtypes, and its extents.
+
+use crate::error::{Error, Result};
+use crate::feed::{CategoryOptions, LoaderOptions, Ragged, ThinAxis};
+use crate::plan::{Plan, Sample, Sampler};
+use crate::store::{Dataset, Entry, Extraction};
+use crate::transform::Program;
+use crate::voxel::{DType, MAX_AXES, Region, Shape};
+
+/// One category as every row has it.
+#[derive(Debug)]
+pub(super) struct CategoryLayout {
+    pub(super) name: String,
+    pub(super) channels: usize,
+    pub(super) program: Program,
+    pub(super) extraction: Extraction,
+    pub(super) squeeze_channel: bool,
+    /// The entries of every subject.
+    pub(super) entries: Vec<Vec<Entry>>,
+}
+
+/// What the rows of all batches have in common.
+#[derive(Debug)]
+pub(super) struct Layout {
+    pub(super) categories: Vec<CategoryLayout>,
+    thin_axis: ThinAxis,
+    /// The spatial extents of every row; none where each batch of one sample has its own.
+    fixed: Option<Vec<usize>>,
+    /// The most voxels that a row has.
+    voxels: usize,
+}
+
+impl Layout {
+    /// Works out the rows, and checks that every subject can fill them.
+    pub(super) fn new(plan: &Plan, options: &LoaderOptions) -> Result<Self> {
+        let sampler = plan.sampler();
+        let dataset = sampler.dataset();
+        let first = dataset.subject(0)?;
+        let mut wanted = options.categories.clone();
+        if wanted.is_empty() {
+            wanted = first.categories().iter().map(|known| CategoryOptions::named(&known.name)).collect();
+        }
+        for (place, category) in wanted.iter().enumerate() {
+            if wanted.iter().take(place).any(|other| other.name == category.name) {
+                return Err(Error::argument(format!("category \"{}\" is asked for twice", category.name)));
+            }
+        }
+        if let Some(stray) =
+            options.chain.categories().find(|name| wanted.iter().all(|one| one.name != *name))
+        {
+            let known: Vec<_> = wanted.iter().map(|one| one.name.as_str()).collect();
+            let known = known.join(", ");
+            return Err(Error::argument(format!(
+                "the transform names category \"{stray}\", which the batches do not have: they have {known}"
+            )));
+        }
+        let categories = wanted.iter().map(|one| CategoryLayout::new(dataset, one, options));
+        let categories = categories.collect::<Result<_>>()?;
+        let (fixed, voxels) = extents(sampler, options)?;
+        Ok(Self { categories, thin_axis: options.thin_axis, fixed, voxels })
+    }
+
+    /// The bytes of a row in each category.
+    pub(super) fn row_bytes(&self) -> Result<Vec<usize>> {
+        let bytes = |category: &CategoryLayout| {
+            let voxel = category.program.dtype().byte_len();
+            self.voxels.checked_mul(category.channels).and_then(|count| count.checked_mul(voxel))
+        };
+        let all: Option<Vec<usize>> = self.categories.iter().map(bytes).collect();
+        all.ok_or_else(|| Error::range("a row has more bytes than memory counts"))
+    }
+
+    /// The region that fills the row of a sample, and the row's spatial extents.
+    pub(super) fn row(&self, sampler: &Sampler, sample: &Sample) -> Result<(Region, Vec<usize>)> {
+        let shape = match &self.fixed {
+            None => sampler.row_shape(sample)?,
+            Some(fixed) => {
+                let mut extents = fixed.clone();
+                if let Some(axis) = sample.thin
+                    && extents.len() < sample.region.shape().ndim()
+                {
+                    extents.insert(axis.min(extents.len()), 1);
+                }
+                Shape::new(&extents)?
+            }
+        };
+        let region = Region::new(sample.region.offset(), shape)?;
+        Ok((region, visible(&shape, sample.thin, self.thin_axis)))
+    }
+}
+
+impl CategoryLayout {
+    fn new(dataset: &Dataset, wanted: &CategoryOptions, options: &LoaderOptions) -> Result<Self> {
+        let mut entries = Vec::with_capacity(dataset.subjects().len());
+        let mut dtype: Option<DType> = wanted.dtype;
+        let mut channels: Option<(usize, &str)> = None;
+        for subject in dataset.subjects() {
+            let mut category = subject.category(&wanted.name)?.clone();
+            if let Some(names) = &wanted.entries {
+                let name = |error: Error| error.at(format!("subject \"{}\"", subject.id()));
+                category = category.select(names).map_err(name)?;
+            }
+            let own = category.channels();
+            match channels {
+                Some((expected, first)) if expected != own => {
+                    return Err(Error::argument(format!(
+                        "category \"{}\": subject \"{}\" has {own} channels, but \"{first}\" has {expected}",
+                        wanted.name,
+                        subject.id()
+                    )));
+                }
+                _ => channels = Some((own, subject.id())),
+            }
+            if wanted.dtype.is_none() {
+                let own = category.value_dtype()?;
+                dtype = Some(dtype.map_or(own, |known| known.promote(own)));
+            }
+            entries.push(category.entries);
+        }
+        let (Some(dtype), Some((channels, _))) = (dtype, channels) else {
+            return Err(Error::argument("the dataset has no subject"));
+        };
+        if channels == 0 {
+            return Err(Error::argument(format!("category \"{}\" has no entry", wanted.name)));
+        }
+        if wanted.squeeze_channel && channels != 1 {
+            let text = format!("category \"{}\" has {channels} channels, so none is left out", wanted.name);
+            return Err(Error::argument(text));
+        }
+        let program = Program::new(&options.chain, &wanted.name, (dtype, wanted.fit), channels)?;
+        let (dtype, fit) = program.gathered();
+        let extraction = Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit };
+        Ok(Self {
+            name: wanted.name.clone(),
+            channels,
+            program,
+            extraction,
+            squeeze_channel: wanted.squeeze_channel,
+            entries,
+        })
+    }
+}
+
+/// The extents that a batch shows of a row's shape.
+fn visible(shape: &Shape, thin: Option<usize>, rule: ThinAxis) -> Vec<usize> {
+    let mut extents = shape.extents().to_vec();
+    if let (Some(axis), ThinAxis::Drop) = (thin, rule)
+        && axis < extents.len()
+        && extents.len() > 1
+    {
+        extents.remove(axis);
+    }
+    extents
+}
+
+/// The extents of every row, none where they differ; and the most voxels of a row.
+fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usize>>, usize)> {
+    let shapes = sampler.row_shapes()?;
+    let mut most = [0usize; MAX_AXES];
+    let mut voxels = 0;
+    let mut first: Option<(Vec<usize>, usize)> = None;
+    let mut other: Option<(Vec<usize>, usize)> = None;
+    for (shape, thin, subject) in shapes {
+        let seen = visible(&shape, thin, options.thin_axis);
+        voxels = voxels.max(Shape::new(&seen)?.voxels()?);
+        for (slot, &extent) in most.iter_mut().zip(&seen) {
+            *slot = extent.max(*slot);
+        }
+        match &first {
+            None => first = Some((seen, subject)),
+            Some((known, _)) if *known != seen => other = other.or(Some((seen, subject))),
+            Some(_) => {}
+        }
+    }
+    let Some((known, subject)) = first else {
+        return Err(Error::argument("no sample has a shape"));
+    };
+    let Some((unequal, another)) = other else { return Ok((Some(known), voxels)) };
+    if options.ragged == Ragged::Pad {
+        let fixed = most.get(..known.len()).unwrap_or_default().to_vec();
+        let voxels = Shape::new(&fixed)?.voxels()?;
+        return Ok((Some(fixed), voxels));
+    }
+    if options.epoch.batch_size == 1 {
+        return Ok((None, voxels));
+    }
+    let dataset = sampler.dataset();
+    let (here, there) = (dataset.subject(subject)?.id(), dataset.subject(another)?.id());
+    Err(Error::argument(format!(
+        "samples have different shapes: {known:?} of subject \"{here}\", {unequal:?} of \"{there}\"; choose a \
+         patch shape, a batch size of 1, or ragged batches that are padded"
+    )))
+}

@@ -1,0 +1,320 @@
+//! The loader: what starts the threads, lends the batches and ends it all.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::feed::layout::Layout;
+use crate::feed::ring::{Place, Ring, Slot};
+use crate::feed::statistics::KnownStatistics;
+use crate::feed::stats::{Counters, add, add_time};
+use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, worker};
+use crate::plan::{Plan, Sampler};
+use crate::sys::{Process, core_count};
+
+/// The most threads that are started where nobody says how many.
+const MOST_THREADS: usize = 8;
+
+/// What a loader, its threads and its batches share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) plan: Arc<Plan>,
+    pub(super) layout: Layout,
+    pub(super) options: LoaderOptions,
+    pub(super) ring: Mutex<Ring>,
+    /// Threads wait here for a row to fill.
+    pub(super) work: Condvar,
+    /// Callers wait here for a batch.
+    pub(super) ready: Condvar,
+    /// Who closes waits here for the threads to end.
+    pub(super) ended: Condvar,
+    pub(super) counters: Counters,
+    pub(super) statistics: KnownStatistics,
+    slots: usize,
+    slot_bytes: usize,
+    threads: usize,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Ring> {
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a lent slot back.
+    pub(super) fn release(&self, slot: Arc<Slot>) {
+        self.lock().release(slot);
+        self.work.notify_all();
+    }
+}
+
+/// Fills batches ahead of time and lends them in epoch order.
+#[derive(Debug)]
+pub struct Loader {
+    shared: Option<Arc<Shared>>,
+    /// The process whose threads fill the batches.
+    process: OnceLock<Process>,
+}
+
+/// What came of waiting for a batch.
+#[derive(Debug)]
+pub enum Next {
+    /// A batch.
+    Batch(Batch),
+    /// The epoch is over.
+    End,
+    /// The time is up.
+    Timeout,
+    /// The loader was cancelled.
+    Cancelled,
+}
+
+impl Loader {
+    /// A loader of a sampler's samples; no thread is started yet, all memory is had.
+    ///
+    /// # Errors
+    /// `Argument` where options contradict each other or the data; `NotFound` for a category or entry that
+    /// a subject lacks; `Memory` where the slots do not fit.
+    pub fn new(sampler: Arc<Sampler>, options: LoaderOptions) -> Result<Self> {
+        let plan = Arc::new(Plan::new(sampler, options.epoch)?);
+        let layout = Layout::new(&plan, &options)?;
+        let row_bytes = layout.row_bytes()?;
+        let slots = options.prefetch.max(1) + 1;
+        let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
+        let memory = (0..slots).map(|_| Slot::new(rows, &row_bytes).map(Arc::new));
+        let memory: Vec<Arc<Slot>> = memory.collect::<Result<_>>()?;
+        let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
+        let shared = Shared {
+            slots,
+            slot_bytes: memory.iter().map(|slot| slot.byte_len()).sum(),
+            threads,
+            ring: Mutex::new(Ring::new(memory)),
+            plan,
+            layout,
+            options,
+            work: Condvar::new(),
+            ready: Condvar::new(),
+            ended: Condvar::new(),
+            counters: Counters::default(),
+            statistics: KnownStatistics::default(),
+        };
+        Ok(Self { shared: Some(Arc::new(shared)), process: OnceLock::new() })
+    }
+
+    fn shared(&self) -> Result<&Arc<Shared>> {
+        if self.process.get().is_some_and(|process| process.is_another()) {
+            return Err(Error::forked(
+                "the loader was started before a fork: make it in the child, or spawn processes instead of \
+                 forking them (multiprocessing.set_start_method(\"spawn\"))",
+            ));
+        }
+        self.shared.as_ref().ok_or_else(|| Error::internal("the loader is gone"))
+    }
+
+    /// The epochs as this rank goes through them.
+    ///
+    /// # Errors
+    /// `Forked` in a child of the process that started it.
+    pub fn plan(&self) -> Result<&Arc<Plan>> {
+        Ok(&self.shared()?.plan)
+    }
+
+    /// Begins an epoch; a running one is given up, batches that are lent stay valid.
+    ///
+    /// # Errors
+    /// `State` after a close; `Forked`; `Memory` where a thread cannot be started.
+    pub fn start(&self, epoch: u64) -> Result<()> {
+        self.start_at(Place { epoch, place: 0 })
+    }
+
+    fn start_at(&self, at: Place) -> Result<()> {
+        let shared = self.shared()?;
+        let mut ring = shared.lock();
+        if ring.closed {
+            return Err(Error::state("the loader is closed"));
+        }
+        self.process.get_or_init(Process::current);
+        while ring.workers < shared.threads {
+            let own = Arc::clone(shared);
+            let name = format!("voxfeed-{}", ring.workers);
+            std::thread::Builder::new()
+                .name(name)
+                .spawn(move || worker::run(&own))
+                .map_err(|cause| Error::memory(format!("a thread cannot be started: {cause}")))?;
+            ring.workers += 1;
+        }
+        ring.start(at);
+        drop(ring);
+        shared.work.notify_all();
+        shared.ready.notify_all();
+        Ok(())
+    }
+
+    /// Waits for the next batch, in epoch order; for ever without a timeout.
+    ///
+    /// # Errors
+    /// Those of the batch's samples, in order; `State` before the first start or after a close; `Forked`.
+    pub fn next(&self, timeout: Option<Duration>) -> Result<Next> {
+        let shared = self.shared()?;
+        let begun = Instant::now();
+        let mut waited = false;
+        let mut ring = shared.lock();
+        loop {
+            if ring.closed {
+                return Err(Error::state("the loader is closed"));
+            }
+            if ring.cancelled {
+                return Ok(Next::Cancelled);
+            }
+            if !ring.started {
+                return Err(Error::state("the loader is not started: call start with an epoch first"));
+            }
+            if let Some(ready) = ring.pop() {
+                if waited {
+                    add_time(&shared.counters.wait_ns, begun.elapsed());
+                }
+                return match ready.error {
+                    None => {
+                        drop(ring);
+                        let batch =
+                            Batch::new(Arc::clone(shared), ready.slot, (ready.samples, ready.extents));
+                        count(&shared.counters, &batch);
+                        Ok(Next::Batch(batch))
+                    }
+                    Some(error) => {
+                        add(&shared.counters.errors, 1);
+                        if shared.options.on_error == OnError::Stop {
+                            ring.give_up();
+                        }
+                        drop(ring);
+                        shared.work.notify_all();
+                        Err(error)
+                    }
+                };
+            }
+            if ring.is_over(&shared.plan, shared.options.endless) {
+                return Ok(Next::End);
+            }
+            if !std::mem::replace(&mut waited, true) {
+                add(&shared.counters.waits, 1);
+            }
+            ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
+                None => shared.ready.wait(ring).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => {
+                    add_time(&shared.counters.wait_ns, begun.elapsed());
+                    return Ok(Next::Timeout);
+                }
+                Some(left) => shared.ready.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+    }
+
+    /// Wakes every waiting [`Loader::next`] and ends the epoch; a start begins anew.
+    pub fn cancel(&self) {
+        let Ok(shared) = self.shared() else { return };
+        let mut ring = shared.lock();
+        ring.give_up();
+        ring.cancelled = true;
+        drop(ring);
+        shared.ready.notify_all();
+    }
+
+    /// Cancels for good and waits until the threads have ended; true where they have.
+    pub fn close(&self, timeout: Option<Duration>) -> bool {
+        let Ok(shared) = self.shared() else { return true };
+        let begun = Instant::now();
+        end(shared);
+        let mut ring = shared.lock();
+        while ring.workers > 0 {
+            ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
+                None => shared.ended.wait(ring).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return false,
+                Some(left) => shared.ended.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        true
+    }
+
+    /// The place behind the last batch that was lent, as text.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn save_state(&self) -> Result<String> {
+        let shared = self.shared()?;
+        let at = shared.lock().place();
+        state::save(&shared.plan, at)
+    }
+
+    /// Goes on at a saved place.
+    ///
+    /// # Errors
+    /// `Argument` where the text is damaged or belongs to another plan; those of [`Loader::start`].
+    pub fn load_state(&self, text: &str) -> Result<()> {
+        let at = state::load(&self.shared()?.plan, text)?;
+        self.start_at(at)
+    }
+
+    /// What it has done since it was made.
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn stats(&self) -> Result<Stats> {
+        use std::sync::atomic::Ordering::Relaxed;
+        let shared = self.shared()?;
+        let counters = &shared.counters;
+        let decoded = &shared.plan.sampler().dataset().context().decoded;
+        let (cache_hits, cache_misses) = decoded.hits_and_misses();
+        Ok(Stats {
+            threads: shared.threads,
+            batches: counters.batches.load(Relaxed),
+            samples: counters.samples.load(Relaxed),
+            bytes: counters.bytes.load(Relaxed),
+            errors: counters.errors.load(Relaxed),
+            waits: counters.waits.load(Relaxed),
+            wait_ns: counters.wait_ns.load(Relaxed),
+            work_ns: counters.work_ns.load(Relaxed),
+            idle_ns: counters.idle_ns.load(Relaxed),
+            held: shared.lock().held as u64,
+            slots: shared.slots as u64,
+            slot_bytes: shared.slot_bytes as u64,
+            cache_hits,
+            cache_misses,
+            cache_bytes: decoded.byte_len(),
+        })
+    }
+}
+
+/// Counts a batch that is lent.
+fn count(counters: &Counters, batch: &Batch) {
+    add(&counters.batches, 1);
+    add(&counters.samples, batch.samples().len() as u64);
+    let bytes: usize = batch
+        .categories()
+        .filter_map(|name| batch.tensor(Some(name)).ok())
+        .map(|view| view.extents.iter().product::<usize>() * view.dtype.byte_len())
+        .sum();
+    add(&counters.bytes, bytes as u64);
+}
+
+/// Tells the threads to end.
+fn end(shared: &Shared) {
+    let mut ring = shared.lock();
+    ring.give_up();
+    ring.closed = true;
+    drop(ring);
+    shared.work.notify_all();
+    shared.ready.notify_all();
+}
+
+impl Drop for Loader {
+    /// Never waits: the threads end by themselves, and the last to go frees the memory.
+    fn drop(&mut self) {
+        if self.process.get().is_some_and(|process| process.is_another()) {
+            // The lock may be held by a thread that this forked child does not have: leave all as it is.
+            std::mem::forget(self.shared.take());
+            return;
+        }
+        if let Some(shared) = &self.shared {
+            end(shared);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The slots' life: free, filling, ready, lent, and free again.
+//!
+//! Batches are begun, filled and lent in epoch order. A worker takes the next row of the batch that is
+//! filling, or begins another batch where a slot is free. A start or cancel gives the batches up that are
+//! not lent yet: their slots are free as soon as the last worker has left them.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::plan::{Plan, Sample};
+use crate::sys::RowBuffer;
+
+/// The memory of one batch: a buffer a category.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) buffers: Vec<RowBuffer>,
+}
+
+impl Slot {
+    /// A slot for this many rows of these sizes.
+    pub(super) fn new(rows: usize, row_bytes: &[usize]) -> Result<Self> {
+        let buffers = row_bytes.iter().map(|&bytes| RowBuffer::zeroed(rows, bytes));
+        Ok(Self { buffers: buffers.collect::<Result<_>>()? })
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        self.buffers.iter().map(RowBuffer::byte_len).sum()
+    }
+}
+
+/// One row to be filled.
+#[derive(Debug)]
+pub(super) struct Ticket {
+    /// The number of the batch, counted over the loader's life.
+    batch: u64,
+    /// The row in the batch.
+    pub(super) row: usize,
+    /// The epoch.
+    pub(super) epoch: u64,
+    /// The place of the sample in this rank's share.
+    pub(super) place: u64,
+    /// Where the row is.
+    pub(super) slot: Arc<Slot>,
+}
+
+/// A batch that is filling or ready.
+#[derive(Debug)]
+struct Filling {
+    number: u64,
+    epoch: u64,
+    place: u64,
+    slot: Arc<Slot>,
+    /// One place a row; a row's sample is known when it is filled.
+    samples: Vec<Option<Sample>>,
+    extents: Vec<usize>,
+    taken: usize,
+    finished: usize,
+    /// The error of the first row, in order, that failed.
+    error: Option<(usize, Error)>,
+}
+
+/// A batch that is ready to be lent, or the error that it is instead.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) slot: Arc<Slot>,
+    pub(super) samples: Vec<Sample>,
+    pub(super) extents: Vec<usize>,
+    pub(super) error: Option<Error>,
+}
+
+/// Where an epoch is to be begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) epoch: u64,
+    pub(super) place: u64,
+}
+
+/// The slots and batches of a loader, guarded by its lock.
+#[derive(Debug)]
+pub(super) struct Ring {
+    free: Vec<Arc<Slot>>,
+    filling: VecDeque<Filling>,
+    given_up: Vec<Filling>,
+    next: Place,
+    /// Behind the last batch that was lent.
+    lent: Place,
+    producing: bool,
+    begun: u64,
+    pub(super) started: bool,
+    pub(super) cancelled: bool,
+    pub(super) closed: bool,
+    pub(super) held: usize,
+    pub(super) workers: usize,
+}
+
+impl Ring {
+    /// A ring of these slots that nobody has started.
+    pub(super) fn new(slots: Vec<Arc<Slot>>) -> Self {
+        let nowhere = Place { epoch: 0, place: 0 };
+        Self {
+            free: slots,
+            filling: VecDeque::new(),
+            given_up: Vec::new(),
+            next: nowhere,
+            lent: nowhere,
+            producing: false,
+            begun: 0,
+            started: false,
+            cancelled: false,
+            closed: false,
+            held: 0,
+            workers: 0,
+        }
+    }
+
+    /// Begins at a place, giving up what is not lent.
+    pub(super) fn start(&mut self, at: Place) {
+        self.give_up();
+        (self.next, self.lent) = (at, at);
+        (self.producing, self.started, self.cancelled) = (true, true, false);
+    }
+
+    /// Ends production, giving up what is not lent.
+    pub(super) fn give_up(&mut self) {
+        self.producing = false;
+        for batch in std::mem::take(&mut self.filling) {
+            if batch.finished == batch.taken {
+                self.free.push(batch.slot);
+            } else {
+                self.given_up.push(batch);
+            }
+        }
+    }
+
+    /// The place behind the last batch that was lent.
+    pub(super) fn place(&self) -> Place {
+        self.lent
+    }
+
+    /// The next row to be filled, if there is one now.
+    pub(super) fn take(&mut self, plan: &Plan, endless: bool) -> Option<Ticket> {
+        if !self.producing {
+            return None;
+        }
+        let open = self.filling.back().is_some_and(|batch| batch.taken < batch.samples.len());
+        if !open && !self.begin(plan, endless) {
+            return None;
+        }
+        let batch = self.filling.back_mut()?;
+        let row = batch.taken;
+        batch.taken += 1;
+        let place = batch.place + row as u64;
+        Some(Ticket { batch: batch.number, row, epoch: batch.epoch, place, slot: Arc::clone(&batch.slot) })
+    }
+
+    /// Begins another batch, where there are samples and a slot is free.
+    fn begin(&mut self, plan: &Plan, endless: bool) -> bool {
+        if self.next.place >= plan.len() {
+            if !endless {
+                self.producing = false;
+                return false;
+            }
+            self.next = Place { epoch: self.next.epoch.wrapping_add(1), place: 0 };
+        }
+        let Some(slot) = self.free.pop() else { return false };
+        let left = plan.len() - self.next.place;
+        let rows = left.min(plan.options().batch_size as u64) as usize;
+        self.filling.push_back(Filling {
+            number: self.begun,
+            epoch: self.next.epoch,
+            place: self.next.place,
+            slot,
+            samples: vec![None; rows],
+            extents: Vec::new(),
+            taken: 0,
+            finished: 0,
+            error: None,
+        });
+        self.begun += 1;
+        self.next.place += rows as u64;
+        true
+    }
+
+    /// Notes that a row is filled or has failed; true where that makes the batch at the front ready, or
+    /// frees a slot.
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> bool {
+        let Ticket { batch: number, row, .. } = ticket;
+        if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) {
+            batch.finished += 1;
+            match outcome {
+                Ok((sample, extents)) => {
+                    if let Some(slot) = batch.samples.get_mut(row) {
+                        *slot = Some(sample);
+                    }
+                    batch.extents = extents;
+                }
+                // Of several failed rows the first in order is told, whichever thread was faster.
+                Err(error) => {
+                    if batch.error.as_ref().is_none_or(|(known, _)| *known > row) {
+                        batch.error = Some((row, error));
+                    }
+                }
+            }
+            return batch.finished == batch.samples.len();
+        }
+        let Some(index) = self.given_up.iter().position(|batch| batch.number == number) else { return false };
+        let Some(batch) = self.given_up.get_mut(index) else { return false };
+        batch.finished += 1;
+        if batch.finished < batch.taken {
+            return false;
+        }
+        let batch = self.given_up.swap_remove(index);
+        self.free.push(batch.slot);
+        true
+    }
+
+    /// Takes the batch at the front, where it is ready.
+    pub(super) fn pop(&mut self) -> Option<Ready> {
+        let batch = self.filling.pop_front_if(|batch| batch.finished == batch.samples.len())?;
+        self.lent = Place { epoch: batch.epoch, place: batch.place + batch.samples.len() as u64 };
+        if batch.error.is_some() {
+            self.free.push(Arc::clone(&batch.slot));
+        } else {
+            self.held += 1;
+        }
+        Some(Ready {
+            slot: batch.slot,
+            samples: batch.samples.into_iter().flatten().collect(),
+            extents: batch.extents,
+            error: batch.error.map(|(_, error)| error),
+        })
+    }
+
+    /// Whether the epoch has no further batch.
+    pub(super) fn is_over(&self, plan: &Plan, endless: bool) -> bool {
+        let more = self.producing && (endless || self.next.place < plan.len());
+        self.filling.is_empty() && !more
+    }
+
+    /// Takes a lent slot back.
+    pub(super) fn release(&mut self, slot: Arc<Slot>) {
+        self.held -= 1;
+        self.free.push(slot);
+    }
+}

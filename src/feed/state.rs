@@ -1,0 +1,62 @@
+//! A loader's place as text, to go on exactly there in another process.
+
+use serde_json::{Value, json};
+
+use crate::error::{Error, Result};
+use crate::feed::ring::Place;
+use crate::plan::{Order, Plan};
+
+/// The number of the text's form.
+const FORM: u64 = 1;
+
+/// The place as text.
+pub(super) fn save(plan: &Plan, at: Place) -> Result<String> {
+    let mut state = identity(plan)?;
+    if let Value::Object(map) = &mut state {
+        map.insert("epoch".to_owned(), at.epoch.into());
+        map.insert("sample".to_owned(), at.place.into());
+    }
+    Ok(state.to_string())
+}
+
+/// The place that a text says, after a check that it belongs to this plan.
+pub(super) fn load(plan: &Plan, text: &str) -> Result<Place> {
+    let damaged = || Error::argument("the state is damaged: it is not what save_state wrote");
+    let state: Value = serde_json::from_str(text).map_err(|_| damaged())?;
+    let Value::Object(own) = identity(plan)? else { return Err(damaged()) };
+    for (key, expected) in &own {
+        match state.get(key) {
+            None => return Err(damaged()),
+            Some(found) if found != expected => {
+                return Err(Error::argument(format!(
+                    "the state belongs to another loader: its {key} is {found}, here it is {expected}"
+                )));
+            }
+            Some(_) => {}
+        }
+    }
+    let number = |key: &str| state.get(key).and_then(Value::as_u64).ok_or_else(damaged);
+    let place = Place { epoch: number("epoch")?, place: number("sample")? };
+    if place.place > plan.len() {
+        return Err(Error::argument(format!(
+            "the state is behind sample {} of an epoch of {}",
+            place.place,
+            plan.len()
+        )));
+    }
+    Ok(place)
+}
+
+/// What tells this plan's epochs from those of others; batch size and threads may change.
+fn identity(plan: &Plan) -> Result<Value> {
+    let options = plan.options();
+    Ok(json!({
+        "voxfeed_state": FORM,
+        "samples": plan.sampler().len(),
+        "sampler": format!("{:016x}", plan.sampler().fingerprint(options.seed)?),
+        "seed": options.seed,
+        "shuffled": options.order == Order::Shuffled,
+        "rank": options.rank,
+        "world_size": options.world_size,
+    }))
+}

@@ -1,0 +1,97 @@
+//! What a thread of a loader does: one row after the other.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use crate::error::{Error, Result};
+use crate::feed::loader::Shared;
+use crate::feed::ring::Ticket;
+use crate::feed::stats::add_time;
+use crate::plan::Sample;
+use crate::store::Reader;
+
+/// What a thread keeps from row to row.
+#[derive(Default)]
+struct Bench {
+    reader: Reader,
+    scratch: Vec<u8>,
+}
+
+/// Fills rows until the loader is closed.
+pub(super) fn run(shared: &Arc<Shared>) {
+    let mut bench = Bench::default();
+    while let Some(ticket) = next_ticket(shared) {
+        let begun = Instant::now();
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
+        let outcome = filled.unwrap_or_else(|_| {
+            bench = Bench::default();
+            Err(Error::internal(format!("voxfeed panicked while reading sample {}", ticket.place)))
+        });
+        add_time(&shared.counters.work_ns, begun.elapsed());
+        let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.finish(ticket, outcome) {
+            shared.ready.notify_all();
+            shared.work.notify_all();
+        }
+    }
+    let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
+    ring.workers -= 1;
+    shared.ended.notify_all();
+}
+
+/// Waits for a row to fill; none when the loader is closed.
+fn next_ticket(shared: &Shared) -> Option<Ticket> {
+    let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if ring.closed {
+            return None;
+        }
+        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless) {
+            return Some(ticket);
+        }
+        let begun = Instant::now();
+        ring = shared.work.wait(ring).unwrap_or_else(PoisonError::into_inner);
+        add_time(&shared.counters.idle_ns, begun.elapsed());
+    }
+}
+
+/// Fills one row: gathers every category's voxels into their place, then runs the steps there.
+fn fill(shared: &Shared, ticket: &Ticket, bench: &mut Bench) -> Result<(Sample, Vec<usize>)> {
+    let sample = shared.plan.epoch(ticket.epoch).sample(ticket.place)?;
+    let named = |error: Error| {
+        let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
+        error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
+    };
+    fill_sample(shared, ticket, (&sample, bench)).map(|extents| (sample, extents)).map_err(named)
+}
+
+fn fill_sample(
+    shared: &Shared,
+    ticket: &Ticket,
+    (sample, bench): (&Sample, &mut Bench),
+) -> Result<Vec<usize>> {
+    let (region, extents) = shared.layout.row(shared.plan.sampler(), sample)?;
+    for (number, (category, buffer)) in shared.layout.categories.iter().zip(&ticket.slot.buffers).enumerate()
+    {
+        let entries = category.entries.get(sample.subject);
+        let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
+        let program = &category.program;
+        let mut row = buffer.row(ticket.row)?;
+        let bytes = region.shape().byte_len(category.channels, program.dtype().byte_len())?;
+        let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
+        if program.needs_scratch() {
+            let gathered = program.gathered().0.byte_len();
+            bench.scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
+            bench.reader.read(entries, &region, &category.extraction, &mut bench.scratch)?;
+        } else {
+            bench.reader.read(entries, &region, &category.extraction, row)?;
+        }
+        let known = match program.statistics() {
+            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels)?,
+            None => Arc::default(),
+        };
+        program.run(&known, &mut bench.scratch, row)?;
+    }
+    Ok(extents)
+}
