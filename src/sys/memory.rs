@@ -116,6 +116,10 @@ const PIECE: usize = 2048;
 /// Copies bytes, as many as the shorter side has.
 #[inline]
 pub(super) fn copy(from: &[u8], into: &mut [u8]) {
+    if from.len() == into.len() && from.len() <= PIECE {
+        into.copy_from_slice(from);
+        return;
+    }
     for (into, from) in into.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
         let len = into.len().min(from.len());
         let (into, from) = (into.get_mut(..len).unwrap_or_default(), from.get(..len).unwrap_or_default());
