@@ -40,6 +40,9 @@ class context {
         for (std::vector<float> &level : levels_) {
             level.resize(std::size_t(shape[0] * shape[1] * pitch_));
         }
+        for (std::size_t i = 1; i < shares_.size(); ++i) {
+            shares_[i] = 1.0F / float(i);
+        }
         std::size_t next = 0;
         for (const ring &around : rings) {
             if (around.centre) {
@@ -96,7 +99,7 @@ class context {
     void blur(std::vector<float> &level, int radius) {
         for (std::int64_t z = 0; z < shape_[0]; ++z) {
             for (std::int64_t y = 0; y < shape_[1]; ++y) {
-                blur_along(inner(level, z * shape_[1] + y), shape_[2], 1, 1, radius);
+                blur_row(inner(level, z * shape_[1] + y), radius);
             }
             blur_along(inner(level, z * shape_[1]), shape_[1], pitch_, shape_[2], radius);
         }
@@ -105,9 +108,26 @@ class context {
         }
     }
 
+    /// The mean of 2 * radius + 1 neighbours in a row, fewer at its ends.
+    void blur_row(float *row, int radius) {
+        const std::int64_t length = shape_[2];
+        sums_.resize(std::size_t(length) + 1);
+        float *sums = sums_.data();
+        sums[0] = 0.0F;
+        for (std::int64_t x = 0; x < length; ++x) {
+            sums[x + 1] = sums[x] + row[x];
+        }
+        for (std::int64_t x = 0; x < length; ++x) {
+            const std::int64_t from = std::max<std::int64_t>(x - radius, 0);
+            const std::int64_t to = std::min<std::int64_t>(x + radius + 1, length);
+            row[x] = (sums[to] - sums[from]) * shares_[std::size_t(to - from)];
+        }
+    }
+
     /// The mean of 2 * radius + 1 neighbours, by differences of running sums, for `width` lines side by side.
     void blur_along(float *first, std::int64_t length, std::int64_t stride, std::int64_t width, int radius) {
-        sums_.assign(std::size_t((length + 1) * width), 0.0F);
+        sums_.resize(std::size_t((length + 1) * width));
+        std::fill(sums_.begin(), sums_.begin() + width, 0.0F);
         for (std::int64_t i = 0; i < length; ++i) {
             const float *from = first + i * stride;
             const float *before = sums_.data() + i * width;
@@ -119,7 +139,7 @@ class context {
         for (std::int64_t i = 0; i < length; ++i) {
             const std::int64_t from = std::max<std::int64_t>(i - radius, 0);
             const std::int64_t to = std::min<std::int64_t>(i + radius + 1, length);
-            const float share = 1.0F / float(to - from);
+            const float share = shares_[std::size_t(to - from)];
             const float *low = sums_.data() + from * width;
             const float *high = sums_.data() + to * width;
             for (std::int64_t x = 0; x < width; ++x) {
@@ -132,6 +152,7 @@ class context {
     std::int64_t pitch_;
     std::array<std::vector<float>, radii.size()> levels_;
     std::array<feature, count> features_{};
+    std::array<float, 2 * radii.back() + 2> shares_{};
     std::vector<float> sums_;
 };
 

@@ -101,7 +101,7 @@ inline double learn(classifier &network, std::vector<bench> &benches, const voxf
 
 /// Trains on random patches of a dataset.
 inline training_report train(classifier &network, const voxfeed::dataset &data) {
-    constexpr std::uint64_t epochs = 4;
+    constexpr std::uint64_t epochs = 6;
     voxfeed::sampler patches(data, voxfeed::uniform({patch, patch, patch}, 2000 / data.size()));
     voxfeed::transform prepare(preparation);
     voxfeed::loader_options options;
