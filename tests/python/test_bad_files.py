@@ -134,8 +134,10 @@ class Known(Bad):
         good = "{'descr': '<i2', 'fortran_order': False, 'shape': %s, }\n"
         self.assertEqual(opened(npy(good % "(5, 6, 7)")).read(0, "images", "one").shape, (5, 6, 7))
         for shape in ("(5, 6, 8)", "(4294967296, 4294967296, 4)", "(9223372036854775807, 2)", "(5, -6, 7)",
-                      "(99999999999999999999999,)", "(5, 6.5, 7)", "(1, 1, 1, 1, 1, 1, 1, 210)", "(5, 6", "5", "()"):
+                      "(99999999999999999999999,)", "(5, 6.5, 7)", "(5, 6", "5", "()"):
             self.fails(npy(good % shape), (voxfeed.FormatError, voxfeed.UnsupportedError))
+        # Where the channels are is then the caller's to say, so the caller's value is what is wrong.
+        self.fails(npy(good % "(1, 1, 1, 1, 1, 1, 1, 210)"), voxfeed.ArgumentError, "8 axes")
         for header in ("{}", "", "{'descr': '<i2'}", "{'descr': '|O', 'fortran_order': False, 'shape': (3,)}",
                        "{'descr': [('a', '<i2')], 'fortran_order': False, 'shape': (3,)}",
                        "{'descr': '<c8', 'fortran_order': False, 'shape': (3,)}",
