@@ -642,17 +642,6 @@ vxf_status vxf_batch_retain(const vxf_batch *batch, vxf_batch **out);
 /** Releases a handle; the last one gives the memory back to the loader. NULL is allowed. */
 void vxf_batch_release(vxf_batch *batch);
 
-/**
- * Fills batches ahead of time with threads of its own, and lends them in epoch order.
- *
- * The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time: one
- * that you hold keeps its memory, so release it before you wait for more.
- *
- * Threads: vxf_loader_next() and vxf_loader_cancel() from any thread, also at once; start, save_state and
- * load_state from one thread at a time. After a fork, calls in the child give ERR_FORKED.
- */
-typedef struct vxf_loader vxf_loader;
-
 /** The order of an epoch. */
 typedef int32_t vxf_order;
 /** As the sampler numbers them. */
@@ -773,6 +762,17 @@ typedef struct {
     /** The device's number. */
     int32_t device_id;
 } vxf_loader_options;
+
+/**
+ * Fills batches ahead of time with threads of its own, and lends them in epoch order.
+ *
+ * The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time: one
+ * that you hold keeps its memory, so release it before you wait for more.
+ *
+ * Threads: vxf_loader_next() and vxf_loader_cancel() from any thread, also at once; start, save_state and
+ * load_state from one thread at a time. After a fork, calls in the child give ERR_FORKED.
+ */
+typedef struct vxf_loader vxf_loader;
 
 /** What a loader has done so far. */
 typedef struct {

@@ -6,6 +6,7 @@
 
 pub mod assemble;
 pub mod capi;
+pub mod device;
 pub mod error;
 pub mod feed;
 pub mod plan;

@@ -15,7 +15,7 @@ use crate::voxel::{DType, MAX_AXES, Run, Shape};
 /// The most elements that are converted, divided or compared at once, so that they stay in the cache.
 const CHUNK: usize = 4096;
 /// The elements of a prediction that are brought into order and dtype at once.
-const SLAB: usize = 32 * 1024;
+const SLAB: usize = 16 * 1024;
 
 /// One subject's sums, in whichever numbers its assembler keeps them.
 #[derive(Debug)]
@@ -52,18 +52,24 @@ fn slabs(piece: &Piece) -> (usize, usize, usize) {
 /// The numbers of scratch that adding a piece needs: none where its elements are used where they are.
 pub(super) fn scratch_len(options: &AssemblerOptions, view: &View<'_>, placed: &Placed) -> usize {
     let direct = match options.sum_dtype() {
-        DType::U8 => elements::<u8>(view, placed).is_some(),
-        DType::F64 => elements::<f64>(view, placed).is_some(),
-        _ => elements::<f32>(view, placed).is_some(),
+        DType::U8 => is_direct::<u8>(view, placed),
+        DType::F64 => is_direct::<f64>(view, placed),
+        _ => is_direct::<f32>(view, placed),
     };
     if direct { 0 } else { slabs(&placed.piece).2 }
 }
 
-/// The elements of a view, where they are of the sums' type and a row's lie side by side.
-fn elements<'a, T: Number>(view: &View<'a>, placed: &Placed) -> Option<&'a [T]> {
+/// Whether the elements of a view are added where they are.
+fn is_direct<T: Number>(view: &View<'_>, placed: &Placed) -> bool {
+    elements::<T>(view, placed, T::DTYPE).is_some()
+        || elements::<T::Narrow>(view, placed, T::NARROW).is_some()
+}
+
+/// The elements of a view, where they are of this type and those of a row lie side by side.
+fn elements<'a, S: bytemuck::Pod>(view: &View<'a>, placed: &Placed, dtype: DType) -> Option<&'a [S]> {
     let adjacent = placed.strides[MAX_AXES - 1] == 1 || placed.piece.extent[MAX_AXES - 1] == 1;
     let elements = bytemuck::try_cast_slice(view.bytes).ok();
-    elements.filter(|_| adjacent && view.dtype == T::DTYPE)
+    elements.filter(|_| adjacent && view.dtype == dtype)
 }
 
 macro_rules! each {
@@ -154,7 +160,7 @@ impl<T: Number + Default> Sums<T> {
     }
 
     fn add(&mut self, view: &View<'_>, placed: &Placed, scratch: &mut [u64]) -> Result<()> {
-        let Placed { piece, first, strides } = *placed;
+        let piece = placed.piece;
         self.pieces.push(piece);
         if piece.is_empty() {
             return Ok(());
@@ -162,14 +168,22 @@ impl<T: Number + Default> Sums<T> {
         if self.blend == Blend::Gaussian && !self.profiles.iter().any(|profile| profile.is_of(&piece.row)) {
             self.profiles.push(Profile::gaussian(piece.row, self.sigma));
         }
-        let Some(elements) = elements::<T>(view, placed) else {
-            return self.add_converted(view, placed, bytemuck::cast_slice_mut(scratch));
-        };
-        for channel in 0..self.channels {
-            let first = first + channel * view.channel_stride;
-            self.add_channel(channel, &piece, elements, (first, &strides));
+        if let Some(elements) = elements::<T>(view, placed, T::DTYPE) {
+            self.add_direct(view, placed, elements);
+        } else if let Some(elements) = elements::<T::Narrow>(view, placed, T::NARROW) {
+            self.add_direct(view, placed, elements);
+        } else {
+            self.add_converted(view, placed, bytemuck::cast_slice_mut(scratch))?;
         }
         Ok(())
+    }
+
+    /// Adds rows where they are.
+    fn add_direct<S: bytemuck::Pod + Into<T>>(&mut self, view: &View<'_>, placed: &Placed, elements: &[S]) {
+        for channel in 0..self.channels {
+            let first = placed.first + channel * view.channel_stride;
+            self.add_channel(channel, &placed.piece, elements, (first, &placed.strides));
+        }
     }
 
     /// Adds rows that lie spaced or in another dtype: a slab at a time goes through [`gather`].
@@ -205,11 +219,16 @@ impl<T: Number + Default> Sums<T> {
     }
 
     /// Adds rows whose elements lie side by side.
-    fn add_channel(&mut self, channel: usize, piece: &Piece, source: &[T], (first, strides): (usize, &Axes)) {
+    fn add_channel<S: bytemuck::Pod + Into<T>>(
+        &mut self,
+        channel: usize,
+        piece: &Piece,
+        source: &[S],
+        rows: (usize, &Axes),
+    ) {
         let start = channel * self.voxels;
         let sums: &mut [T] = bytemuck::cast_slice_mut(&mut self.sums);
         let sums = sums.get_mut(start..start + self.voxels).unwrap_or_default();
-        let rows = (first, strides);
         match self.blend {
             Blend::Last => piece.sheets(&self.strides, rows, |sheet, _| assign(sums, source, sheet)),
             Blend::Mean => piece.sheets(&self.strides, rows, |sheet, _| add(sums, source, sheet)),

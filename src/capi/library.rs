@@ -7,7 +7,7 @@ use std::ffi::{CStr, c_char};
 use crate::capi::guard::{guard_done, with_last};
 use crate::capi::handle::{Sized32, write, write_sized};
 use crate::capi::status::{NAMES, vxf_status};
-use crate::sys::cuda;
+use crate::device::cuda_device_count;
 
 /// The number of the C interface, also in the library's file name: libvoxfeed.so.0.
 ///
@@ -119,5 +119,5 @@ pub unsafe extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_st
 /// Errors: ERR_ARGUMENT where out is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_cuda_device_count(out: *mut i32) -> vxf_status {
-    guard_done(|| write(out, cuda::device_count().map_or(0, |count| count as i32)))
+    guard_done(|| write(out, cuda_device_count().map_or(0, |count| count as i32)))
 }

@@ -28,6 +28,8 @@ pub mod transform;
 
 pub mod batch;
 
+pub mod loader_options;
+
 pub mod loader;
 
 pub mod assembler;

@@ -126,7 +126,7 @@ pub unsafe extern "C" fn vxf_writer_add_entry(
         let given = Given::read(tensor, "tensor")?;
         let bytes = given.to_dense()?;
         let volume = dense(&given, &bytes, affine)?;
-        with_writer(writer, |writer| writer.add_entry(category, entry, &volume.header(), volume.bytes))
+        with_writer(writer, |writer| writer.add_entry(category, entry, &volume))
     })
 }
 

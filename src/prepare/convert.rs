@@ -1,15 +1,16 @@
 //! A dataset of any format written as one file: subjects are read in parallel and written in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, bounded};
 
 use crate::error::{Error, Result};
 use crate::prepare::DatasetWriter;
 use crate::prepare::writer::buffer;
-use crate::store::{Dataset, Extraction, Header, Origin, Reader, Subject};
+use crate::store::{Dataset, DenseVolume, Extraction, Reader, Subject};
 use crate::sys::core_count;
-use crate::voxel::{DType, Region};
+use crate::voxel::{Affine, DType, Region, Shape};
 
 /// How a dataset is converted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,8 +43,17 @@ pub enum Outcome {
     Cancelled(usize),
 }
 
-/// The volumes of one subject: category, entry, header, bytes.
-type Volumes = Vec<(String, String, Header, Vec<u8>)>;
+/// A volume that is read and not yet written.
+struct Read {
+    category: String,
+    name: String,
+    file: PathBuf,
+    shape: Shape,
+    channels: usize,
+    dtype: DType,
+    affine: Option<Affine>,
+    bytes: Vec<u8>,
+}
 
 /// Adds all subjects of a dataset to a writer, in order, and reports (done, all) after each.
 ///
@@ -70,7 +80,7 @@ pub fn convert(
     let subjects = dataset.subjects();
     let all = subjects.len();
     pool.in_place_scope(|scope| {
-        let mut waiting: VecDeque<Receiver<Result<Volumes>>> = VecDeque::new();
+        let mut waiting: VecDeque<Receiver<Result<Vec<Read>>>> = VecDeque::new();
         let mut next = subjects.iter();
         let dtypes = &dtypes;
         for done in 0..all {
@@ -108,35 +118,33 @@ fn category_dtypes(dataset: &Dataset) -> Result<HashMap<String, DType>> {
 }
 
 /// Reads all volumes of a subject.
-fn read(subject: &Subject, dtypes: &HashMap<String, DType>) -> Result<Volumes> {
+fn read(subject: &Subject, dtypes: &HashMap<String, DType>) -> Result<Vec<Read>> {
     let mut reader = Reader::default();
     let mut volumes = Vec::new();
     for category in subject.categories() {
         let dtype = dtypes.get(&category.name).copied().unwrap_or(DType::F64);
         for entry in &category.entries {
-            let stored = entry.header();
-            let header = Header {
-                shape: entry.shape()?,
-                channels: entry.channels(),
-                dtype,
-                scale: None,
-                affine: entry.affine(),
-                origin: Origin { path: stored.origin.path.clone(), ..Origin::default() },
-            };
-            let mut bytes = buffer(header.byte_len()?)?;
-            let region = Region::whole(header.shape);
-            let how = Extraction::exact(dtype);
+            let stored = &entry.header().origin;
+            // A file of many arrays is no entry's file, and nobody could read the entry from it alone.
+            let file = if stored.inner.is_empty() { stored.path.clone() } else { PathBuf::new() };
+            let (shape, channels) = (entry.shape()?, entry.channels());
+            let mut bytes = buffer(shape.byte_len(channels, dtype.byte_len())?)?;
+            let (region, how) = (Region::whole(shape), Extraction::exact(dtype));
             reader.read(std::slice::from_ref(entry), &region, &how, &mut bytes)?;
-            volumes.push((category.name.clone(), entry.name().to_owned(), header, bytes));
+            let (category, name) = (category.name.clone(), entry.name().to_owned());
+            let affine = entry.affine();
+            volumes.push(Read { category, name, file, shape, channels, dtype, affine, bytes });
         }
     }
     Ok(volumes)
 }
 
-fn write(writer: &mut DatasetWriter, subject: &Subject, volumes: Volumes) -> Result<()> {
+fn write(writer: &mut DatasetWriter, subject: &Subject, volumes: Vec<Read>) -> Result<()> {
     writer.add_subject(subject.id())?;
-    let add = |(category, name, header, bytes): (String, String, Header, Vec<u8>)| {
-        writer.add_entry(&category, &name, &header, &bytes)
+    let add = |read: Read| {
+        let Read { shape, channels, dtype, affine, .. } = read;
+        let volume = DenseVolume { shape, channels, dtype, affine, bytes: &read.bytes };
+        writer.add_entry_of_file((&read.category, &read.name), &volume, &read.file)
     };
     let written = volumes.into_iter().try_for_each(add).and_then(|()| writer.complete_subject());
     if written.is_err() {

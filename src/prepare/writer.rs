@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::{
-    Array, ArrayLayout, Category, ChannelPlace, Entry, Extraction, GeometryCheck, Header, MemoryArray,
-    Reader, Subject, SubjectTable, SubjectsFile, partial_path,
+    ArrayLayout, Category, ChannelPlace, DenseVolume, Entry, Extraction, GeometryCheck, Header, MemoryArray,
+    Origin, PendingFile, Reader, StoredArray, Subject, SubjectTable, SubjectsFile,
 };
 use crate::voxel::{DType, Region};
 
@@ -38,7 +38,7 @@ pub struct WriterOptions {
 #[derive(Debug)]
 pub struct DatasetWriter {
     target: PathBuf,
-    partial: PathBuf,
+    pending_file: Option<PendingFile>,
     options: WriterOptions,
     file: Option<SubjectsFile>,
     plans: Vec<Plan>,
@@ -62,11 +62,11 @@ impl DatasetWriter {
     /// `Argument` where the target exists and is to be kept; `NotFound` or `Io` where the system refuses.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self> {
         check_target(path, options)?;
-        let partial = partial_path(path);
-        let file = SubjectsFile::create(&partial).map_err(|error| error.at(path.display()))?;
+        let pending_file = PendingFile::beside(path)?;
+        let file = SubjectsFile::create(pending_file.path()).map_err(|error| error.at(path.display()))?;
         Ok(Self {
             target: path.to_owned(),
-            partial,
+            pending_file: Some(pending_file),
             options,
             file: Some(file),
             plans: Vec::new(),
@@ -104,13 +104,26 @@ impl DatasetWriter {
         Ok(())
     }
 
-    /// Adds a volume to the subject in the making; its bytes are dense, channel first, slowest axis first.
+    /// Adds a volume to the subject in the making.
     ///
     /// # Errors
-    /// `State` where no subject is begun; `Argument` where the bytes do not fit the header, the name is
+    /// `State` where no subject is begun; `Argument` where the bytes do not fit the shape, the name is
     /// taken, or shape, dtype or geometry differ from what the subject has; `Range` where an extent is
     /// larger than the file's tables hold.
-    pub fn add_entry(&mut self, category: &str, name: &str, header: &Header, bytes: &[u8]) -> Result<()> {
+    pub fn add_entry(&mut self, category: &str, name: &str, volume: &DenseVolume<'_>) -> Result<()> {
+        self.add_entry_of_file((category, name), volume, Path::new(""))
+    }
+
+    /// Adds a volume that came from this file; the dataset names it where it knows the files of all.
+    ///
+    /// # Errors
+    /// Those of [`add_entry`](Self::add_entry).
+    pub fn add_entry_of_file(
+        &mut self,
+        (category, name): (&str, &str),
+        volume: &DenseVolume<'_>,
+        file: &Path,
+    ) -> Result<()> {
         self.open_file()?;
         let Some(pending) = &mut self.pending else {
             return Err(Error::state("an entry needs a subject: begin one first"));
@@ -122,13 +135,12 @@ impl DatasetWriter {
                 return Err(Error::argument(text));
             }
         }
-        if header.scale.is_some() {
-            return Err(Error::argument(format!("{place}: values are written, not numbers with a scale")));
-        }
-        SubjectsFile::check(&header.shape, header.channels).map_err(|error| error.at(&place))?;
+        let &DenseVolume { shape, channels, dtype, bytes, affine } = volume;
+        SubjectsFile::check(&shape, channels).map_err(|error| error.at(&place))?;
+        volume.check().map_err(|error| error.at(&place))?;
         let others = pending.categories().iter().find(|known| known.name == category);
         if let Some(first) = others.and_then(|known| known.entries.first()) {
-            let (dtype, expected) = (header.dtype, first.header().dtype);
+            let expected = first.header().dtype;
             if dtype != expected {
                 let known = first.name();
                 return Err(Error::argument(format!(
@@ -136,10 +148,9 @@ impl DatasetWriter {
                 )));
             }
         }
-        let mut header = header.clone();
-        header.origin.inner = place;
-        let voxel = header.dtype.byte_len();
-        let layout = ArrayLayout::dense(&header.shape, header.channels, voxel, ChannelPlace::First);
+        let origin = Origin { path: file.to_owned(), inner: place, ..Origin::default() };
+        let layout = ArrayLayout::dense(&shape, channels, dtype.byte_len(), ChannelPlace::First);
+        let header = Header { shape, channels, dtype, scale: None, affine, origin };
         let volume = MemoryArray::new(header, layout, bytes.to_vec())?;
         pending.add(category, Entry::new(name, Arc::new(volume)), GeometryCheck::Strict)
     }
@@ -171,11 +182,13 @@ impl DatasetWriter {
             return Err(Error::state("a dataset without subjects is not written"));
         }
         check_target(&self.target, self.options)?;
-        let Some(file) = self.file.take() else { return Err(ended()) };
+        let (Some(file), Some(pending_file)) = (self.file.take(), self.pending_file.take()) else {
+            return Err(ended());
+        };
         let names = |plan: &Plan| (plan.category.clone(), channel_names(&plan.entries));
         let categories: Vec<_> = self.plans.iter().map(names).collect();
         file.finish(&categories, &self.written)?;
-        std::fs::rename(&self.partial, &self.target).map_err(|cause| Error::io(&self.target, cause))
+        pending_file.keep()
     }
 
     fn open_file(&self) -> Result<&SubjectsFile> {
@@ -263,9 +276,8 @@ impl DatasetWriter {
 
 impl Drop for DatasetWriter {
     fn drop(&mut self) {
+        // The library closes the file before the pending file removes it.
         self.file = None;
-        // After `finish` there is no such file; before it, it is ours alone.
-        let _ = std::fs::remove_file(&self.partial);
     }
 }
 
@@ -320,7 +332,7 @@ fn write(file: &SubjectsFile, category: &Category, number: usize) -> Result<Vec<
     let bytes = if channels == 1 { planar } else { interleave(&planar, channels, dtype)? };
     let mut extents = shape.extents().to_vec();
     extents.push(channels);
-    file.write((&category.name, number), &Array { extents: &extents, dtype, bytes: &bytes })?;
+    file.write((&category.name, number), &StoredArray { extents: &extents, dtype, bytes: &bytes })?;
     Ok(extents)
 }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
@@ -105,12 +104,4 @@ impl Files {
         }
         Ok(())
     }
-}
-
-/// A name for a file in the making: hidden, beside the target, and nobody else's.
-pub(crate) fn beside(target: &Path) -> PathBuf {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    let name = target.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    target.with_file_name(format!(".{name}.{}-{count}.partial", std::process::id()))
 }

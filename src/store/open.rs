@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Hdf5File;
-use crate::store::{ChannelPlace, Context, Dataset, Entry, Subject, Volume, hdf5, nifti, npy, npz, pymia};
+use crate::store::{
+    ChannelPlace, Context, Dataset, Volume, folder, hdf5, manifest, medsegpy, nifti, nnunet, npy, npz, pymia,
+};
 
 /// Which array of a file is meant, where a file has several or does not say how its axes lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,8 +20,8 @@ pub struct Choice {
     pub channel: ChannelPlace,
 }
 
-/// The bytes at a file's beginning that tell its format.
-const HEAD_BYTES: usize = 544;
+/// The bytes at a file's beginning that tell its format, HDF5's user blocks up to 4096 bytes counted in.
+const HEAD_BYTES: usize = 4104;
 
 /// Opens one volume of a file, its format told by its content; no voxel is read.
 ///
@@ -45,24 +47,66 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
 
 /// Opens a file or a folder as a dataset.
 pub(super) fn dataset(path: &Path, context: Context) -> Result<Dataset> {
-    if hdf5::knows(&head(path)?) {
+    if path.is_dir() {
+        return folder_dataset(path, context);
+    }
+    let head = head(path)?;
+    if manifest::knows(&head) {
+        return manifest::open(path, context);
+    }
+    if hdf5::knows(&head) {
         let file = Hdf5File::open(path)?;
         if pymia::knows(&file) {
             return pymia::open(&file, context);
         }
+        if !medsegpy::knows_scan(&file) && medsegpy::knows_scans(&file) {
+            return medsegpy::open_scans(&file, context);
+        }
     }
     let mut dataset = Dataset::in_context(context);
-    let volume = volume(path, &Choice::default(), dataset.context())?;
-    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    let id = name.split('.').next().unwrap_or_default().to_owned();
-    let mut subject = Subject::new(id.clone());
-    dataset.context().add(&mut subject, "images", Entry::new(id, volume))?;
+    let subject = folder::single(path, dataset.context())?;
     dataset.add_subject(subject)?;
     Ok(dataset)
 }
 
+fn folder_dataset(path: &Path, context: Context) -> Result<Dataset> {
+    let manifest = path.join("manifest.json");
+    if manifest.is_file() && manifest::is_meant(&manifest) {
+        return manifest::open(&manifest, context);
+    }
+    if nnunet::knows(path)? {
+        return nnunet::open(path, context);
+    }
+    if medsegpy::knows_folder(path)? {
+        return medsegpy::open_folder(path, context);
+    }
+    folder::open(path, context)
+}
+
+/// Whether a file of a folder is to be read as a volume: its content or its name says so.
+///
+/// # Errors
+/// `Io` where it cannot be opened.
+pub(super) fn is_volume(path: &Path) -> Result<bool> {
+    let name = folder::name(path).to_ascii_lowercase();
+    let pair =
+        [(".img", ".hdr"), (".img.gz", ".hdr.gz")].into_iter().find(|(second, _)| name.ends_with(second));
+    if let Some((_, first)) = pair {
+        // The second file of a pair comes with the first.
+        let stem = folder::stem(path);
+        if path.with_file_name(format!("{stem}{first}")).exists() {
+            return Ok(false);
+        }
+    }
+    if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        return Ok(true);
+    }
+    let head = head(path)?;
+    Ok(npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || nifti::knows(path, &head))
+}
+
 /// The first bytes of a file.
-fn head(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
     let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = Vec::with_capacity(HEAD_BYTES);
     file.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|cause| Error::io(path, cause))?;
@@ -70,7 +114,8 @@ fn head(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The endings of names that promise a format.
-const ENDINGS: [&str; 9] = [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".h5", ".hdf5", ".img", ".img.gz"];
+const ENDINGS: [&str; 11] =
+    [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf"];
 
 /// The error about content that no reader knows.
 fn unknown(path: &Path, head: &[u8]) -> Error {

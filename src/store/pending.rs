@@ -10,7 +10,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// A file beside its target, which it replaces when it is kept, and which is removed when it is not.
 #[derive(Debug)]
-pub(super) struct PendingFile {
+pub(crate) struct PendingFile {
     part: PathBuf,
     target: PathBuf,
     kept: bool,
@@ -21,7 +21,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// `Argument` where the target names no file.
-    pub(super) fn beside(target: &Path) -> Result<Self> {
+    pub(crate) fn beside(target: &Path) -> Result<Self> {
         let name = target.file_name().filter(|_| !target.is_dir());
         let name = name.ok_or_else(|| Error::argument(format!("{}: no file's name", target.display())))?;
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -30,7 +30,7 @@ impl PendingFile {
     }
 
     /// The name to write to.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.part
     }
 
@@ -38,7 +38,7 @@ impl PendingFile {
     ///
     /// # Errors
     /// `Io` as the system says; the target is then what it was.
-    pub(super) fn keep(mut self) -> Result<()> {
+    pub(crate) fn keep(mut self) -> Result<()> {
         let kept = File::open(&self.part)
             .and_then(|file| file.sync_all())
             .and_then(|()| std::fs::rename(&self.part, &self.target));

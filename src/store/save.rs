@@ -11,7 +11,6 @@ use crate::error::{Error, Result};
 use crate::store::hdf5;
 use crate::store::nifti_save::nifti_header;
 use crate::store::pending::PendingFile;
-use crate::store::{Header, Origin};
 use crate::sys::convert;
 use crate::voxel::{Affine, DType, Shape};
 
@@ -43,18 +42,6 @@ impl DenseVolume<'_> {
         let (channels, shape, dtype) = (self.channels, self.shape, self.dtype);
         let text = format!("{channels} channels of {shape} {dtype} are {needed} bytes, given are {given}");
         Err(Error::argument(text))
-    }
-
-    /// What a file of it would say.
-    pub(crate) fn header(&self) -> Header {
-        Header {
-            shape: self.shape,
-            channels: self.channels,
-            dtype: self.dtype,
-            scale: None,
-            affine: self.affine,
-            origin: Origin::default(),
-        }
     }
 }
 
@@ -102,7 +89,7 @@ pub fn save(path: &Path, volume: &DenseVolume<'_>) -> Result<()> {
             gzip.finish().map(|_| ()).map_err(write_error)
         }),
         SaveFormat::Npy => write(part, |file| write_npy(file, volume)),
-        SaveFormat::Hdf5 => hdf5::save(part, &volume.header(), volume.bytes),
+        SaveFormat::Hdf5 => hdf5::save(part, volume),
     };
     written.map_err(|error| error.in_file(path))?;
     pending.keep()

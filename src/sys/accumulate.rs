@@ -9,8 +9,12 @@ use crate::voxel::DType;
 
 /// A number that sums are kept in.
 pub trait Number: bytemuck::Pod + PartialOrd + AddAssign + Mul<Output = Self> + Div<Output = Self> {
+    /// A type whose values it holds as they are, so that they are added without a copy: none but itself for u8.
+    type Narrow: bytemuck::Pod + Into<Self>;
     /// Its dtype.
     const DTYPE: DType;
+    /// The dtype of the narrower type.
+    const NARROW: DType;
     /// Nothing.
     const ZERO: Self;
     /// The nearest one to this value.
@@ -18,9 +22,11 @@ pub trait Number: bytemuck::Pod + PartialOrd + AddAssign + Mul<Output = Self> + 
 }
 
 macro_rules! numbers {
-    ($($type:ty => $dtype:ident),*) => { $(
+    ($($type:ty => $dtype:ident, $narrow:ty => $narrow_dtype:ident);*) => { $(
         impl Number for $type {
+            type Narrow = $narrow;
             const DTYPE: DType = DType::$dtype;
+            const NARROW: DType = DType::$narrow_dtype;
             const ZERO: Self = 0 as $type;
             #[inline(always)]
             fn from_f64(value: f64) -> Self {
@@ -29,7 +35,7 @@ macro_rules! numbers {
         }
     )* };
 }
-numbers!(u8 => U8, f32 => F32, f64 => F64);
+numbers!(u8 => U8, u8 => U8; f32 => F32, u8 => U8; f64 => F64, f32 => F32);
 
 /// Rows of one width, and where they lie in the sums and in the source, counted in elements.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +81,10 @@ impl Sheet {
 
 /// Compiles a loop for the machines with wider vectors too, and chooses at run time.
 macro_rules! vectorised {
-    ($(#[$doc:meta])* $name:ident, $wide:ident, $plain:ident, ($($argument:ident: $type:ty),* $(,)?)) => {
+    ($(#[$doc:meta])* $name:ident, $wide:ident, $plain:ident, [$($generic:ident: $bound:path),*],
+     ($($argument:ident: $type:ty),* $(,)?)) => {
         $(#[$doc])*
-        pub fn $name<T: Number>($($argument: $type),*) {
+        pub fn $name<T: Number $(, $generic: bytemuck::Pod + $bound)*>($($argument: $type),*) {
             #[cfg(target_arch = "x86_64")]
             if is_x86_feature_detected!("avx2") {
                 // SAFETY: the line above has asked the processor for these instructions.
@@ -88,55 +95,66 @@ macro_rules! vectorised {
 
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2")]
-        fn $wide<T: Number>($($argument: $type),*) {
+        fn $wide<T: Number $(, $generic: bytemuck::Pod + $bound)*>($($argument: $type),*) {
             $plain($($argument),*);
         }
     };
 }
 
-/// Puts the rows of a sheet in the place of what was there.
-pub fn assign<T: Number>(sums: &mut [T], source: &[T], sheet: &Sheet) {
+vectorised! {
+    /// Puts the rows of a sheet in the place of what was there.
+    assign, assign_avx2, assign_rows, [S: Into<T>], (sums: &mut [T], source: &[S], sheet: &Sheet)
+}
+
+#[inline(always)]
+fn assign_rows<T: Number, S: Copy + Into<T>>(sums: &mut [T], source: &[S], sheet: &Sheet) {
     sheet.each(sums, source, |_, into, from| {
-        if into.len() == from.len() {
-            into.copy_from_slice(from);
+        for (sum, &value) in into.iter_mut().zip(from) {
+            *sum = value.into();
         }
     });
 }
 
 vectorised! {
     /// Adds the rows of a sheet.
-    add, add_avx2, add_rows, (sums: &mut [T], source: &[T], sheet: &Sheet)
+    add, add_avx2, add_rows, [S: Into<T>], (sums: &mut [T], source: &[S], sheet: &Sheet)
 }
 
 #[inline(always)]
-fn add_rows<T: Number>(sums: &mut [T], source: &[T], sheet: &Sheet) {
+fn add_rows<T: Number, S: Copy + Into<T>>(sums: &mut [T], source: &[S], sheet: &Sheet) {
     sheet.each(sums, source, |_, into, from| {
         for (sum, &value) in into.iter_mut().zip(from) {
-            *sum += value;
+            *sum += value.into();
         }
     });
 }
 
 vectorised! {
     /// Adds the rows of a sheet, each element times its weight.
-    add_weighted, add_weighted_avx2, add_weighted_rows,
-    (sums: &mut [T], source: &[T], sheet: &Sheet, weights: &Weights<'_, T>)
+    add_weighted, add_weighted_avx2, add_weighted_rows, [S: Into<T>],
+    (sums: &mut [T], source: &[S], sheet: &Sheet, weights: &Weights<'_, T>)
 }
 
 #[inline(always)]
-fn add_weighted_rows<T: Number>(sums: &mut [T], source: &[T], sheet: &Sheet, weights: &Weights<'_, T>) {
+fn add_weighted_rows<T: Number, S: Copy + Into<T>>(
+    sums: &mut [T],
+    source: &[S],
+    sheet: &Sheet,
+    weights: &Weights<'_, T>,
+) {
     sheet.each(sums, source, |row, into, from| {
         let Some(&weight) = weights.rows.get(row) else { return };
         let weight = weights.factor * weight;
         for ((sum, &value), &column) in into.iter_mut().zip(from).zip(weights.columns) {
-            *sum += weight * column * value;
+            *sum += weight * column * value.into();
         }
     });
 }
 
 vectorised! {
     /// Adds the weights themselves: what a source of ones would add.
-    add_weights, add_weights_avx2, add_weights_rows, (sums: &mut [T], sheet: &Sheet, weights: &Weights<'_, T>)
+    add_weights, add_weights_avx2, add_weights_rows, [],
+    (sums: &mut [T], sheet: &Sheet, weights: &Weights<'_, T>)
 }
 
 #[inline(always)]
@@ -161,7 +179,7 @@ pub fn count(counts: &mut [u32], sheet: &Sheet, step: u32) {
 
 vectorised! {
     /// Divides sums by their weights; where nothing was added there is nothing.
-    divide, divide_avx2, divide_each, (into: &mut [T], sums: &[T], weights: &[T])
+    divide, divide_avx2, divide_each, [], (into: &mut [T], sums: &[T], weights: &[T])
 }
 
 #[inline(always)]
@@ -173,7 +191,7 @@ fn divide_each<T: Number>(into: &mut [T], sums: &[T], weights: &[T]) {
 
 vectorised! {
     /// Keeps the larger value of each place, and whose it is; the first of equal ones stays, NaN is largest.
-    keep_largest, keep_largest_avx2, keep_largest_each,
+    keep_largest, keep_largest_avx2, keep_largest_each, [],
     (best: &mut [T], labels: &mut [u8], values: &[T], label: u8)
 }
 

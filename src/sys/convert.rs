@@ -290,6 +290,10 @@ impl Converter {
         if step == self.source as isize && !self.swapped {
             return self.packed(source, target);
         }
+        if self.plain.is_none() && self.scaled.is_none() {
+            self.pack(source, step, 0, target);
+            return true;
+        }
         let mut chunk = [0u8; CHUNK * 8];
         let mut fits = true;
         for (index, into) in target.chunks_mut(CHUNK * self.target).enumerate() {
@@ -331,20 +335,68 @@ impl Converter {
 
     /// Collects spaced or byte-swapped elements, from element `skip` on, side by side.
     fn pack(&self, source: &[u8], step: isize, skip: usize, packed: &mut [u8]) {
-        let len = self.source;
-        let distance = step.unsigned_abs();
-        let mut place = if step < 0 { source.len().saturating_sub(len) } else { 0 };
-        place = if step < 0 { place.saturating_sub(skip * distance) } else { place + skip * distance };
-        for into in packed.chunks_exact_mut(len) {
-            if let Some(from) = source.get(place..place + len) {
-                into.copy_from_slice(from);
+        let skipped = skip * step.unsigned_abs();
+        match (self.source, step) {
+            _ if step < 0 => {
+                let end = source.len().saturating_sub(skipped);
+                spaced(source.get(..end).unwrap_or_default(), step, self.source, packed);
             }
-            if self.swapped {
-                into.reverse();
+            (len, step) => {
+                let source = source.get(skipped..).unwrap_or_default();
+                if !interleaved(source, step.unsigned_abs(), len, packed) {
+                    spaced(source, step, len, packed);
+                }
             }
-            place = if step < 0 { place.saturating_sub(distance) } else { place + distance };
+        }
+        if self.swapped {
+            packed.chunks_exact_mut(self.source).for_each(<[u8]>::reverse);
         }
     }
+}
+
+/// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
+fn spaced(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
+    let distance = step.unsigned_abs();
+    let mut place = if step < 0 { source.len().saturating_sub(len) } else { 0 };
+    for into in packed.chunks_exact_mut(len) {
+        if let Some(from) = source.get(place..place + len) {
+            into.copy_from_slice(from);
+        }
+        place = if step < 0 { place.saturating_sub(distance) } else { place + distance };
+    }
+}
+
+/// Collects one of two, three or four interleaved channels; false for any other spacing.
+///
+/// With the spacing known when it is compiled, the loop becomes a few shuffles.
+fn interleaved(source: &[u8], step: usize, len: usize, packed: &mut [u8]) -> bool {
+    macro_rules! every {
+        ($($len:literal of $step:literal),*) => {
+            match (len, step) {
+                $(($len, $step) => {
+                    let (groups, last) = source.as_chunks::<$step>();
+                    let (into, _) = packed.as_chunks_mut::<$len>();
+                    let count = into.len();
+                    for (voxel, group) in into.iter_mut().zip(groups) {
+                        if let Some(first) = group.first_chunk() {
+                            *voxel = *first;
+                        }
+                    }
+                    // The last element need not be followed by the other channels' ones.
+                    if let (true, Some(voxel), Some(first)) =
+                        (groups.len() < count, into.last_mut(), last.first_chunk())
+                    {
+                        *voxel = *first;
+                    }
+                    true
+                })*
+                _ => false,
+            }
+        };
+    }
+    every!(
+        1 of 2, 1 of 3, 1 of 4, 2 of 4, 2 of 6, 2 of 8, 4 of 8, 4 of 12, 4 of 16, 8 of 16, 8 of 24, 8 of 32
+    )
 }
 
 /// Converts packed elements of one dtype to another; false where a value does not fit and is saturated.
@@ -412,6 +464,24 @@ mod tests {
         let mut target = [0u8; 16];
         assert!(converter.row(&source, -2, &mut target));
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&target), [-4.0, 3.0, -2.0, 1.0]);
+    }
+
+    #[test]
+    fn interleaved_channels_are_told_apart_with_any_tail() {
+        for channels in 1..6usize {
+            for count in 1..40usize {
+                let all: Vec<u8> = (0..count * channels).flat_map(|k| (k as f32).to_ne_bytes()).collect();
+                for channel in 0..channels {
+                    let end = ((count - 1) * channels + channel + 1) * 4;
+                    let converter = Converter::new(DType::F32, false, None, DType::F32);
+                    let mut target = vec![0u8; count * 4];
+                    assert!(converter.row(&all[channel * 4..end], channels as isize * 4, &mut target));
+                    let seen: Vec<f32> = bytemuck::pod_collect_to_vec(&target);
+                    let expected: Vec<f32> = (0..count).map(|k| (k * channels + channel) as f32).collect();
+                    assert_eq!(seen, expected);
+                }
+            }
+        }
     }
 
     #[test]

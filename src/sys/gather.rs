@@ -75,6 +75,7 @@ pub fn gather(
     }
     check_bounds(stored, &axes)?;
     join(&mut axes);
+    by_locality(&mut axes);
     let converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
     let walk = Walk {
         bytes: stored.bytes,
@@ -82,7 +83,7 @@ pub fn gather(
         voxel: stored.dtype.byte_len(),
         into: target.dtype.byte_len(),
     };
-    let fits = walk.axes(&axes, stored.first, target.bytes)?;
+    let fits = walk.axes(&axes, (stored.first, 0), target.bytes)?;
     if fits || target.fit == Fit::Saturate {
         return Ok(());
     }
@@ -188,6 +189,14 @@ fn join(axes: &mut Vec<Axis>) {
     }
 }
 
+/// Puts axes whose source positions lie close together inside, so that interleaved channels are taken from
+/// one cache line; the last axis stays last, because its destination is the row.
+fn by_locality(axes: &mut [Axis]) {
+    if let Some((_, outer)) = axes.split_last_mut() {
+        outer.sort_by_key(|axis| std::cmp::Reverse(axis.source.unsigned_abs()));
+    }
+}
+
 /// What stays the same while the axes are walked.
 struct Walk<'a> {
     bytes: &'a [u8],
@@ -197,26 +206,25 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Walks the axes from the outermost on; `place` is the source byte of their position 0.
-    fn axes(&self, axes: &[Axis], place: usize, target: &mut [u8]) -> Result<bool> {
+    /// Walks the axes from the outermost on; `place` are the bytes of their position 0 on both sides.
+    fn axes(&self, axes: &[Axis], place: (usize, usize), target: &mut [u8]) -> Result<bool> {
         let Some((axis, inner)) = axes.split_first() else { return Ok(true) };
         let mut fits = true;
         for run in &axis.runs {
-            let mut from = offset(place, run.source as isize, axis.source)?;
+            let mut from = offset(place.0, run.source as isize, axis.source)?;
             let step = run.step * axis.source;
-            let start = run.output * axis.target;
+            let mut start = place.1 + run.output * axis.target;
             if inner.is_empty() {
                 let into = target.get_mut(start..start + run.len * self.into);
                 fits &= self.row(from, step, run.len, into.unwrap_or_default())?;
                 continue;
             }
             for k in 0..run.len {
-                let begin = start + k * axis.target;
                 self.prefetch(from, step);
-                let into = target.get_mut(begin..begin + axis.target).unwrap_or_default();
-                fits &= self.axes(inner, from, into)?;
+                fits &= self.axes(inner, (from, start), target)?;
                 if k + 1 < run.len {
                     from = offset(from, 1, step)?;
+                    start += axis.target;
                 }
             }
         }

@@ -9,11 +9,25 @@ const PAGE: usize = 4096;
 const HUGE_PAGE: usize = 2 << 20;
 
 /// Zeroed bytes, aligned to a page, or to a huge page where they fill one.
+///
+/// On Linux large buffers are mapped and not allocated: an allocator would write the zeros, and so touch
+/// every small page before the advice to use huge ones.
 #[derive(Debug)]
 pub struct AlignedBuffer {
     start: NonNull<u8>,
-    layout: Layout,
     len: usize,
+    origin: Origin,
+}
+
+/// Where the bytes came from, and go back to.
+#[derive(Debug)]
+enum Origin {
+    Allocated(Layout),
+    #[cfg(target_os = "linux")]
+    Mapped {
+        base: NonNull<u8>,
+        len: usize,
+    },
 }
 
 // SAFETY: the buffer owns its bytes and hands out references by Rust's own rules only.
@@ -27,18 +41,32 @@ impl AlignedBuffer {
     /// # Errors
     /// `Memory` where the system has not that many.
     pub fn zeroed(len: usize) -> Result<Self> {
-        let align = if len >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
         let refused = || Error::memory(format!("no memory for {len} bytes"));
-        let layout = Layout::from_size_align(len.max(1), align).map_err(|_| refused())?;
+        #[cfg(target_os = "linux")]
+        if len >= HUGE_PAGE {
+            return Self::mapped(len).ok_or_else(refused);
+        }
+        let layout = Layout::from_size_align(len.max(1), PAGE).map_err(|_| refused())?;
         // SAFETY: the layout's size is at least 1.
         let start = unsafe { alloc_zeroed(layout) };
         let start = NonNull::new(start).ok_or_else(refused)?;
-        #[cfg(target_os = "linux")]
-        if len >= HUGE_PAGE {
-            // SAFETY: the range is ours and page-aligned; the advice changes no byte, and may be refused.
-            unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
-        }
-        Ok(Self { start, layout, len })
+        Ok(Self { start, len, origin: Origin::Allocated(layout) })
+    }
+
+    /// Bytes that the system maps when they are first touched, a huge page at a time where it can.
+    #[cfg(target_os = "linux")]
+    fn mapped(len: usize) -> Option<Self> {
+        let total = len.checked_add(HUGE_PAGE)?;
+        let (access, kind) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS);
+        // SAFETY: a new mapping of no file, at a place of the system's choice, overlaps nothing.
+        let base = unsafe { libc::mmap(std::ptr::null_mut(), total, access, kind, -1, 0) };
+        let base = NonNull::new(base.cast::<u8>()).filter(|_| base != libc::MAP_FAILED)?;
+        let skip = base.as_ptr().align_offset(HUGE_PAGE);
+        // SAFETY: `skip` is less than the huge page by which the mapping is longer than `len`.
+        let start = unsafe { base.add(skip) };
+        // SAFETY: the range is ours and page-aligned; the advice changes no byte, and may be refused.
+        unsafe { libc::madvise(start.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+        Some(Self { start, len, origin: Origin::Mapped { base, len: total } })
     }
 
     /// The address of the first byte.
@@ -69,8 +97,15 @@ impl std::ops::DerefMut for AlignedBuffer {
 
 impl Drop for AlignedBuffer {
     fn drop(&mut self) {
-        // SAFETY: allocated by `zeroed` with this very layout, and dropped once.
-        unsafe { dealloc(self.start.as_ptr(), self.layout) };
+        match self.origin {
+            // SAFETY: allocated by `zeroed` with this very layout, and dropped once.
+            Origin::Allocated(layout) => unsafe { dealloc(self.start.as_ptr(), layout) },
+            #[cfg(target_os = "linux")]
+            Origin::Mapped { base, len } => {
+                // SAFETY: mapped by `mapped` with this very length, and dropped once.
+                unsafe { libc::munmap(base.as_ptr().cast(), len) };
+            }
+        }
     }
 }
 
@@ -80,11 +115,12 @@ mod tests {
 
     #[test]
     fn buffers_are_zero_and_aligned() {
-        for len in [0, 1, 5000, HUGE_PAGE + 1] {
+        for len in [0, 1, 5000, HUGE_PAGE, HUGE_PAGE + 1] {
             let mut buffer = AlignedBuffer::zeroed(len).unwrap();
             assert_eq!(buffer.byte_len(), len);
             assert!(buffer.iter().all(|&byte| byte == 0));
-            assert_eq!(buffer.address() as usize % PAGE, 0);
+            let align = if cfg!(target_os = "linux") && len >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
+            assert_eq!(buffer.address() as usize % align, 0);
             buffer.fill(7);
             assert!(buffer.iter().all(|&byte| byte == 7));
         }

@@ -1,6 +1,5 @@
 //! A dataset of a file as a volume.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use hdf5::dataset::Layout;
@@ -10,7 +9,7 @@ use hdf5::{Dataset, Hyperslab, Selection, SliceOrIndex};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::element::{Element, StoredNumber, with_stored_type};
-use crate::store::hdf5::file::{Hdf5File, Place, reason};
+use crate::store::hdf5::file::{Hdf5File, Place, cannot_read};
 use crate::store::{
     ArrayLayout, Block, Bytes, ChannelPlace, Context, FileArray, Files, Header, Origin, Scratch, Volume,
     Window,
@@ -170,8 +169,4 @@ fn read<T: StoredNumber>(dataset: &Dataset, selection: Selection, into: &mut [u8
     }
     into.copy_from_slice(bytes);
     Ok(())
-}
-
-fn cannot_read(path: &Path, inner: &str, cause: &hdf5::Error) -> Error {
-    Error::format(format!("\"{inner}\" cannot be decoded: {}", reason(cause))).in_file(path)
 }

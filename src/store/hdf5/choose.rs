@@ -16,9 +16,10 @@ const MAGIC: &[u8] = b"\x89HDF\r\n\x1a\n";
 const NAMES: [&str; 10] =
     ["data", "volume", "image", "images", "img", "raw", "scan", "array", "vol", "voxels"];
 
-/// Whether a file's first bytes are this format's, a user block of 512 bytes counted in.
+/// Whether a file's first bytes are this format's, after a user block of a size that fits them, too.
 pub(in crate::store) fn knows(head: &[u8]) -> bool {
-    head.starts_with(MAGIC) || head.get(512..).is_some_and(|rest| rest.starts_with(MAGIC))
+    let places = [0, 512, 1024, 2048, 4096];
+    places.iter().any(|&place| head.get(place..).is_some_and(|rest| rest.starts_with(MAGIC)))
 }
 
 /// Opens an array of the file.

@@ -146,8 +146,7 @@ impl Hdf5File {
 
     /// The error of the library about an object of this file.
     pub(crate) fn failed(&self, name: &str, cause: &hdf5::Error) -> Error {
-        let kind = if reason(cause).contains("errno") { ErrorKind::Io } else { ErrorKind::Format };
-        Error::new(kind, format!("\"{name}\" cannot be read: {}", reason(cause))).in_file(&self.path)
+        cannot_read(&self.path, name, cause)
     }
 
     /// The error that an object is not what the layout asks.
@@ -195,6 +194,22 @@ fn cannot_open(path: &Path, cause: &hdf5::Error) -> Error {
         Error::format(format!("cannot be opened as HDF5: {}", reason(cause)))
     };
     error.in_file(path)
+}
+
+/// Why an object of a file could not be read.
+pub(super) fn cannot_read(path: &Path, name: &str, cause: &hdf5::Error) -> Error {
+    match system_error(cause) {
+        Some(cause) => Error::io(path, cause).at(format!("\"{name}\" cannot be read")),
+        None => Error::format(format!("\"{name}\" cannot be read: {}", reason(cause))).in_file(path),
+    }
+}
+
+/// The system's error that the library reports, where there is one.
+pub(super) fn system_error(cause: &hdf5::Error) -> Option<std::io::Error> {
+    let text = reason(cause);
+    let (_, rest) = text.split_once("errno = ")?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok().map(std::io::Error::from_raw_os_error)
 }
 
 /// What the library says, in one line: its innermost reason.

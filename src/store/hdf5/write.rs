@@ -9,7 +9,7 @@ use ndarray::ArrayView;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::hdf5::element::{StoredNumber, with_stored_type};
-use crate::store::hdf5::file::reason;
+use crate::store::hdf5::file::{reason, system_error};
 use crate::voxel::DType;
 
 /// A new HDF5 file, in the format that every library since 1.10 reads.
@@ -38,7 +38,7 @@ impl Hdf5Writer {
                     }
                     error
                 }
-                Ok(_) => Error::new(ErrorKind::Io, reason(&cause)).in_file(path),
+                Ok(_) => refused(path, "the file", &cause),
             }),
         }
     }
@@ -105,23 +105,29 @@ impl Hdf5Writer {
         self.file.relink(from, to).map_err(|cause| self.failed(from, &cause))
     }
 
-    /// Closes the file with everything on disk.
+    /// Closes the file.
     ///
     /// # Errors
     /// `Io` where the last bytes cannot be written.
     pub(crate) fn close(self) -> Result<()> {
         let Self { path, file } = self;
-        let refused = |cause| Error::new(ErrorKind::Io, reason(&cause)).in_file(&path);
+        let refused = |cause| refused(&path, "the end of the file", &cause);
         file.flush().map_err(refused)?;
-        file.close().map_err(refused)?;
-        let written = std::fs::File::open(&path).and_then(|file| file.sync_all());
-        written.map_err(|cause| Error::io(&path, cause))
+        file.close().map_err(refused)
     }
 
     fn failed(&self, name: &str, cause: &hdf5::Error) -> Error {
-        let text = format!("\"{name}\" cannot be written: {}", reason(cause));
-        Error::new(ErrorKind::Io, text).in_file(&self.path)
+        refused(&self.path, name, cause)
     }
+}
+
+/// The error of a write, the system's own where there is one.
+fn refused(path: &Path, name: &str, cause: &hdf5::Error) -> Error {
+    let error = match system_error(cause) {
+        Some(cause) => Error::io(path, cause),
+        None => Error::new(ErrorKind::Io, reason(cause)).in_file(path),
+    };
+    error.at(format!("\"{name}\" cannot be written"))
 }
 
 fn text(value: &str) -> Result<VarLenUnicode> {

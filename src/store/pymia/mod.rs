@@ -8,9 +8,4 @@ mod tables;
 mod write;
 
 pub(super) use read::{knows, open};
-pub use write::{Array, SubjectTable, SubjectsFile};
-
-/// The digits of a subject's number in a file of this many subjects.
-fn digits(subjects: usize) -> usize {
-    subjects.to_string().len()
-}
+pub use write::{StoredArray, SubjectTable, SubjectsFile};

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::error::Result;
 use crate::store::hdf5::{Hdf5File, Place};
-use crate::store::pymia::digits;
+use crate::store::pymia::tables::digits;
 use crate::store::pymia::tables::{Geometry, Table, Tables, check_shape};
 use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, Subject};
 
@@ -49,6 +49,10 @@ impl Reading<'_> {
                 continue;
             }
             let inner = self.place_of(&table.category);
+            if !self.file.has_dataset(&inner) {
+                let text = format!("is missing, though \"{}\" is among the subjects", subject.id());
+                return Err(self.file.wrong(&inner, &text));
+            }
             let extents = self.file.dataset(&inner)?.shape();
             if let Some(row) = table.shapes.as_ref().and_then(|rows| rows.get(self.number)) {
                 check_shape(&extents, row, &inner).map_err(|error| error.in_file(self.file.path()))?;

@@ -148,5 +148,11 @@ pub(super) fn check_shape(extents: &[usize], row: &[f64], place: &str) -> Result
     if same {
         return Ok(());
     }
-    Err(Error::format(format!("\"{place}\" has shape {extents:?}, but its table of shapes says {row:?}")))
+    let listed: Vec<u64> = row.iter().map(|&extent| extent as u64).collect();
+    Err(Error::format(format!("\"{place}\" has shape {extents:?}, but its table of shapes says {listed:?}")))
+}
+
+/// The digits of a subject's number in a file of this many subjects.
+pub(super) fn digits(subjects: usize) -> usize {
+    subjects.to_string().len()
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Hdf5Writer;
-use crate::store::pymia::digits;
+use crate::store::pymia::tables::digits;
 use crate::voxel::{Affine, DType, Shape};
 
 /// The largest extent that pymia's tables of shapes hold.
@@ -61,7 +61,7 @@ impl SubjectsFile {
     ///
     /// # Errors
     /// `Io` where it cannot be written.
-    pub fn write(&self, (category, number): (&str, usize), array: &Array<'_>) -> Result<()> {
+    pub fn write(&self, (category, number): (&str, usize), array: &StoredArray<'_>) -> Result<()> {
         self.file.array(&provisional(category, number), array.extents, array.dtype, array.bytes)
     }
 
@@ -148,7 +148,7 @@ impl SubjectsFile {
 
 /// A dense array of bytes, channel last.
 #[derive(Debug, Clone, Copy)]
-pub struct Array<'a> {
+pub struct StoredArray<'a> {
     /// Its extents, slowest axis first, the channel last.
     pub extents: &'a [usize],
     /// Its dtype.

@@ -1,0 +1,310 @@
+//! How a loader works, as C writes it down.
+
+#![allow(non_camel_case_types)]
+
+use std::ffi::c_char;
+
+use crate::capi::dataset::unknown;
+use crate::capi::handle::{Sized32, array, text};
+use crate::capi::tensor::{vxf_device, vxf_dtype};
+use crate::capi::transform::{chain, vxf_transform};
+use crate::device::cuda_device_count;
+use crate::error::{Error, Result};
+use crate::feed::{CategoryOptions, LoaderOptions, OnError, Ragged, ThinAxis};
+use crate::plan::{EpochOptions, LastBatch, Order};
+use crate::sys::Fit;
+use crate::voxel::{DType, Padding};
+
+/// The order of an epoch.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_order(pub i32);
+
+impl vxf_order {
+    /// As the sampler numbers them.
+    pub const SEQUENTIAL: vxf_order = vxf_order(0);
+    /// Shuffled anew in each epoch, by seed and epoch alone.
+    pub const SHUFFLED: vxf_order = vxf_order(1);
+}
+
+/// What happens to samples that do not fill a batch.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_last_batch(pub i32);
+
+impl vxf_last_batch {
+    /// They are a smaller batch.
+    pub const KEEP: vxf_last_batch = vxf_last_batch(0);
+    /// They are left out, on all ranks alike.
+    pub const DROP: vxf_last_batch = vxf_last_batch(1);
+    /// Samples are repeated, and marked so, until all ranks have equally many full batches.
+    pub const PAD: vxf_last_batch = vxf_last_batch(2);
+}
+
+/// What follows a batch that failed.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_on_error(pub i32);
+
+impl vxf_on_error {
+    /// The error is returned once, in order, and the epoch goes on with the next batch.
+    pub const CONTINUE: vxf_on_error = vxf_on_error(0);
+    /// The error is returned, in order, and the epoch is over.
+    pub const STOP: vxf_on_error = vxf_on_error(1);
+}
+
+/// What happens where the samples of a batch would have different shapes.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_ragged(pub i32);
+
+impl vxf_ragged {
+    /// An error from vxf_loader_new(); with a batch size of 1 each batch has its own sample's shape.
+    pub const ERROR: vxf_ragged = vxf_ragged(0);
+    /// All rows are as large as the largest sample, the rest being padding.
+    pub const PAD: vxf_ragged = vxf_ragged(1);
+}
+
+/// Whether slices keep their axis of one voxel.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_thin_axis(pub i32);
+
+impl vxf_thin_axis {
+    /// It is left out: (batch, channel, height, width).
+    pub const DROP: vxf_thin_axis = vxf_thin_axis(0);
+    /// It stays: (batch, channel, 1, height, width).
+    pub const KEEP: vxf_thin_axis = vxf_thin_axis(1);
+}
+
+/// How voxels outside a volume are made up, as in numpy.pad.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_padding(pub i32);
+
+impl vxf_padding {
+    /// Zero.
+    pub const ZERO: vxf_padding = vxf_padding(0);
+    /// pad_value.
+    pub const CONSTANT: vxf_padding = vxf_padding(1);
+    /// The nearest voxel of the border.
+    pub const EDGE: vxf_padding = vxf_padding(2);
+    /// Mirrored, the border voxel not repeated.
+    pub const REFLECT: vxf_padding = vxf_padding(3);
+    /// Mirrored, the border voxel repeated.
+    pub const SYMMETRIC: vxf_padding = vxf_padding(4);
+    /// From the other side again.
+    pub const WRAP: vxf_padding = vxf_padding(5);
+}
+
+/// What happens to a value that does not fit the dtype.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_fit(pub i32);
+
+impl vxf_fit {
+    /// It fails the batch with ERR_RANGE.
+    pub const EXACT: vxf_fit = vxf_fit(0);
+    /// It becomes the nearest value that fits; NaN becomes 0.
+    pub const SATURATE: vxf_fit = vxf_fit(1);
+}
+
+/// How one category is fed. The layout is final; a struct of zeros and a name is all defaults.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxf_category {
+    /// The category: "images".
+    pub name: *const c_char,
+    /// The entries in channel order; NULL for all.
+    pub entries: *const *const c_char,
+    /// The number of entries.
+    pub entry_count: u64,
+    /// The dtype before any transform; VXF_DTYPE_STORED for the smallest that holds all stored values.
+    pub dtype: vxf_dtype,
+    /// How voxels outside a volume are made up.
+    pub padding: vxf_padding,
+    /// VXF_PADDING_CONSTANT: the value, in stored units, before any transform.
+    pub pad_value: f64,
+    /// What happens to a value that does not fit the dtype.
+    pub fit: vxf_fit,
+    /// 1: a single channel has no axis, (batch, depth, height, width).
+    pub squeeze_channel: u32,
+    /// Room, 0.
+    pub reserved: [u64; 4],
+}
+
+/// How a loader works. Set it up with vxf_loader_options_init().
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct vxf_loader_options {
+    /// sizeof(vxf_loader_options), set by the init function.
+    pub struct_size: u32,
+    /// The samples of a batch; 0 is 1.
+    pub batch_size: u32,
+    /// How many batches are kept ready; 0 is 2.
+    pub prefetch: u32,
+    /// The threads that fill batches; 0 is one for each core, 8 at most.
+    pub threads: u32,
+    /// The order of an epoch.
+    pub order: vxf_order,
+    /// What happens to samples that do not fill a batch.
+    pub last_batch: vxf_last_batch,
+    /// What follows a batch that failed.
+    pub on_error: vxf_on_error,
+    /// What happens where the samples of a batch would have different shapes.
+    pub ragged: vxf_ragged,
+    /// Whether slices keep their axis of one voxel.
+    pub thin_axis: vxf_thin_axis,
+    /// 1: epoch follows epoch without end, prefetched across the border; vxf_loader_next() never gives END.
+    pub endless: u32,
+    /// This process among those that share the epoch.
+    pub rank: u32,
+    /// The number of processes that share the epoch; 0 is 1.
+    pub world_size: u32,
+    /// The seed of order and regions.
+    pub seed: u64,
+    /// What happens to the voxels; may be NULL.
+    pub transform: *const vxf_transform,
+    /// The categories of a batch, in order; NULL for all categories of the first subject.
+    pub categories: *const vxf_category,
+    /// The number of categories.
+    pub category_count: u64,
+    /// Where batches lie: host memory so far, VXF_DEVICE_DEFAULT or VXF_DEVICE_CPU.
+    pub device: vxf_device,
+    /// The device's number.
+    pub device_id: i32,
+}
+
+// SAFETY: repr(C), the size first, no padding; every field may have any bytes.
+unsafe impl Sized32 for vxf_loader_options {
+    const NAME: &'static str = "vxf_loader_options";
+    const FIRST_BYTES: usize = size_of::<Self>();
+    fn initial() -> Self {
+        Self {
+            struct_size: size_of::<Self>() as u32,
+            batch_size: 1,
+            prefetch: 2,
+            threads: 0,
+            order: vxf_order::SEQUENTIAL,
+            last_batch: vxf_last_batch::KEEP,
+            on_error: vxf_on_error::CONTINUE,
+            ragged: vxf_ragged::ERROR,
+            thin_axis: vxf_thin_axis::DROP,
+            endless: 0,
+            rank: 0,
+            world_size: 1,
+            seed: 0,
+            transform: std::ptr::null(),
+            categories: std::ptr::null(),
+            category_count: 0,
+            device: vxf_device::DEFAULT,
+            device_id: 0,
+        }
+    }
+}
+
+impl vxf_category {
+    fn parse(&self) -> Result<CategoryOptions> {
+        let name = text(self.name, "category name")?.to_owned();
+        let place = |error: Error| error.at(format!("category \"{name}\""));
+        let entries = array(self.entries, self.entry_count, "entries").map_err(place)?;
+        let entries = entries.iter().map(|&entry| text(entry, "entry").map(str::to_owned));
+        let entries: Vec<String> = entries.collect::<Result<_>>().map_err(place)?;
+        let dtype = if self.dtype == vxf_dtype::STORED { None } else { Some(DType::from_code(self.dtype.0)) };
+        let padding = match self.padding {
+            vxf_padding::ZERO => Padding::Zero,
+            vxf_padding::CONSTANT => Padding::Constant,
+            vxf_padding::EDGE => Padding::Edge,
+            vxf_padding::REFLECT => Padding::Reflect,
+            vxf_padding::SYMMETRIC => Padding::Symmetric,
+            vxf_padding::WRAP => Padding::Wrap,
+            other => return Err(place(unknown("padding", other.0))),
+        };
+        let fit = match self.fit {
+            vxf_fit::EXACT => Fit::Exact,
+            vxf_fit::SATURATE => Fit::Saturate,
+            other => return Err(place(unknown("fit", other.0))),
+        };
+        Ok(CategoryOptions {
+            dtype: dtype.transpose().map_err(place)?,
+            entries: (!self.entries.is_null()).then_some(entries),
+            padding,
+            pad_value: self.pad_value,
+            fit,
+            squeeze_channel: flag("squeeze_channel", self.squeeze_channel)?,
+            name,
+        })
+    }
+}
+
+/// A 0 or 1 of the caller's.
+fn flag(field: &str, value: u32) -> Result<bool> {
+    match value {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(Error::argument(format!("{field} is {other}, expected 0 or 1"))),
+    }
+}
+
+/// Host memory is what batches lie in so far.
+fn check_device(device: vxf_device) -> Result<()> {
+    match device {
+        vxf_device::DEFAULT | vxf_device::CPU => Ok(()),
+        vxf_device::CUDA | vxf_device::CUDA_HOST => {
+            cuda_device_count()?;
+            Err(Error::unsupported("batches in device memory are not in this version: use VXF_DEVICE_CPU"))
+        }
+        other => Err(unknown("device", other.0)),
+    }
+}
+
+impl vxf_loader_options {
+    pub(super) fn parse(&self) -> Result<LoaderOptions> {
+        check_device(self.device)?;
+        let order = match self.order {
+            vxf_order::SEQUENTIAL => Order::Sequential,
+            vxf_order::SHUFFLED => Order::Shuffled,
+            other => return Err(unknown("order", other.0)),
+        };
+        let last_batch = match self.last_batch {
+            vxf_last_batch::KEEP => LastBatch::Keep,
+            vxf_last_batch::DROP => LastBatch::Drop,
+            vxf_last_batch::PAD => LastBatch::Pad,
+            other => return Err(unknown("last_batch", other.0)),
+        };
+        let on_error = match self.on_error {
+            vxf_on_error::CONTINUE => OnError::Continue,
+            vxf_on_error::STOP => OnError::Stop,
+            other => return Err(unknown("on_error", other.0)),
+        };
+        let ragged = match self.ragged {
+            vxf_ragged::ERROR => Ragged::Error,
+            vxf_ragged::PAD => Ragged::Pad,
+            other => return Err(unknown("ragged", other.0)),
+        };
+        let thin_axis = match self.thin_axis {
+            vxf_thin_axis::DROP => ThinAxis::Drop,
+            vxf_thin_axis::KEEP => ThinAxis::Keep,
+            other => return Err(unknown("thin_axis", other.0)),
+        };
+        let categories = array(self.categories, self.category_count, "categories")?;
+        Ok(LoaderOptions {
+            epoch: EpochOptions {
+                seed: self.seed,
+                order,
+                batch_size: self.batch_size.max(1) as usize,
+                last_batch,
+                rank: u64::from(self.rank),
+                world_size: u64::from(self.world_size.max(1)),
+            },
+            prefetch: if self.prefetch == 0 { 2 } else { self.prefetch as usize },
+            threads: self.threads as usize,
+            endless: flag("endless", self.endless)?,
+            on_error,
+            ragged,
+            thin_axis,
+            categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
+            chain: chain(self.transform)?,
+        })
+    }
+}
