@@ -207,6 +207,21 @@ class Known(Bad):
             file.write(whole[:42] + struct.pack("<hhh", 32767, 32767, 3000) + whole[48:])
         self.fails(self.path("a.nii.gz"), (voxfeed.FormatError, voxfeed.LimitError, voxfeed.OutOfMemoryError))
 
+    def test_a_heap_that_leads_nowhere(self):
+        # The names lie in a collection of objects; the library that reads it would never leave one of no size.
+        path = self.studies()["pymia.h5"]
+        with open(path, "rb") as file:
+            whole = bytearray(file.read())
+        place = whole.index(b"GCOL") + 16
+        while whole[place:place + 2] != b"\0\0":
+            place += 16 + (struct.unpack_from("<Q", whole, place + 8)[0] + 7) // 8 * 8
+        struct.pack_into("<Q", whole, place + 8, 0)
+        with open(path, "wb") as file:
+            file.write(whole)
+        [(_, kind, text)] = self.run_reader([path], "auto")
+        self.assertEqual(kind, "FormatError")
+        self.assertIn("heap", text)
+
     def test_shapes_that_no_machine_holds(self):
         with h5py.File(self.path("a.h5"), "w") as file:
             file.create_dataset("vol", (1 << 20, 1 << 20, 1 << 20), "f4", chunks=(16, 16, 16), compression="gzip")
