@@ -299,7 +299,7 @@ fn check(case: &Case, assembler: &Assembler, rows: Vec<Row>) -> Result<(), TestC
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn the_assembler_agrees_with_the_naive_one(case in cases()) {

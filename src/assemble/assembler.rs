@@ -5,36 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::assemble::accumulator::{Accumulator, scratch_len};
 use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
+use crate::assemble::output::Output;
 use crate::assemble::prediction::{Placed, Prediction, RowShapes, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
-use crate::assemble::save::save;
 use crate::error::{Error, Result};
 use crate::plan::{EpochOptions, Plan, Sample};
 use crate::sys::AlignedBuffer;
-use crate::voxel::{DType, Shape};
-
-/// What a subject is handed out as.
-///
-/// Shape: (channel, spatial axes…), dense.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Output {
-    /// The channels: those of the predictions, or one of labels.
-    pub channels: usize,
-    /// The spatial axes, those of the subject's volumes.
-    pub shape: Shape,
-    /// The dtype.
-    pub dtype: DType,
-}
-
-impl Output {
-    /// The bytes of all channels.
-    ///
-    /// # Errors
-    /// `Range` where they overflow.
-    pub fn byte_len(&self) -> Result<usize> {
-        self.shape.byte_len(self.channels, self.dtype.byte_len())
-    }
-}
+use crate::voxel::Shape;
 
 /// Puts predictions back into volumes.
 ///
@@ -274,7 +251,7 @@ impl Assembler {
         sums.write(&self.options, &mut bytes)?;
         drop(sums);
         let affine = self.plan.sampler().dataset().subject(subject)?.first_entry()?.affine();
-        save(path, &output, &bytes, affine)?;
+        output.save(path, &bytes, affine)?;
         self.release(subject, generation)
     }
 

@@ -6,14 +6,17 @@
 
 mod accumulator;
 mod assembler;
+mod blended;
 mod options;
+mod output;
 mod piece;
 mod prediction;
 mod profile;
 mod progress;
-mod save;
+mod sums;
 mod sweep;
 
-pub use assembler::{Assembler, Output};
+pub use assembler::Assembler;
 pub use options::{Accumulate, AssemblerOptions, Blend, Readiness, Reduce};
+pub use output::Output;
 pub use prediction::Prediction;

@@ -1,5 +1,6 @@
 //! The part of a prediction row that lands in a volume.
 
+use crate::error::Result;
 use crate::sys::Sheet;
 use crate::voxel::MAX_AXES;
 
@@ -79,9 +80,15 @@ impl Piece {
         self
     }
 
-    /// The axis along which it is cut into slabs: the slowest with more than one position.
-    pub(super) fn slab_axis(&self) -> usize {
-        self.extent.iter().position(|&extent| extent > 1).unwrap_or(MAX_AXES - 1)
+    /// Visits it in parts of at most this many voxels, cut along its slowest axes.
+    pub(super) fn slabs(&self, most: usize, visit: &mut impl FnMut(&Piece) -> Result<()>) -> Result<()> {
+        let slowest = self.extent.iter().enumerate().find(|(_, extent)| **extent > 1);
+        let Some((axis, &extent)) = slowest.filter(|_| self.voxels() > most) else { return visit(self) };
+        let depth = (most / (self.voxels() / extent)).max(1);
+        for first in (0..extent).step_by(depth) {
+            self.part(axis, first, depth.min(extent - first)).slabs(most, visit)?;
+        }
+        Ok(())
     }
 
     /// Visits its sheets, with the position of the axes in front; the source begins at element `first`.
@@ -150,5 +157,24 @@ mod tests {
         assert_eq!(order, [(0, 0, 0), (0, 1, 6), (1, 0, 12), (1, 1, 18)]);
         assert_eq!(seen.iter().sum::<i32>(), 24);
         assert_eq!(seen[element(&aligned(&[1, 2, 3, 3], 0), &target)], 1);
+    }
+
+    #[test]
+    fn slabs_are_small_and_cover_the_piece() {
+        let extent = aligned(&[2, 3, 5, 7], 1);
+        let piece = Piece { start: [4; MAX_AXES], source: [1; MAX_AXES], extent, row: extent };
+        for most in [1, 3, 7, 8, 20, 35, 100, 105, 209, 210] {
+            let (mut voxels, mut places) = (0, Vec::new());
+            piece
+                .slabs(most, &mut |slab| {
+                    assert!(slab.voxels() <= most);
+                    voxels += slab.voxels();
+                    places.push(slab.start);
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(voxels, 210);
+            assert!(places.is_sorted() && places.windows(2).all(|pair| pair[0] != pair[1]));
+        }
     }
 }

@@ -67,4 +67,15 @@ mod tests {
         let wide = Profile::<f64>::gaussian([1, 1, 1, 1, 1, 8], 0.125);
         assert_eq!(wide.axes[5][0], (-0.5 * 3.5f64 * 3.5).exp());
     }
+
+    #[test]
+    fn a_piece_that_begins_inside_its_row_has_the_weights_from_there_on() {
+        let profile = Profile::<f64>::gaussian([1, 1, 1, 5, 4, 6], 0.3);
+        let source = [0, 0, 0, 1, 1, 2];
+        let piece = Piece { start: [0; MAX_AXES], source, extent: [1, 1, 1, 2, 3, 4], row: profile.row };
+        let weights = profile.sheet(&piece, &[0, 0, 0, 1]);
+        assert_eq!(weights.factor, profile.axes[3][2]);
+        assert_eq!(weights.rows, &profile.axes[4][1..4]);
+        assert_eq!(weights.columns, &profile.axes[5][2..6]);
+    }
 }

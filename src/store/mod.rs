@@ -39,7 +39,7 @@ pub use manifest::save as save_manifest;
 pub use montage::{Look, MontageColumn, MontageOptions, montage};
 pub use open::{Choice, volume};
 pub(crate) use pending::PendingFile;
-pub use pymia::{StoredArray, SubjectTable, SubjectsFile};
+pub(crate) use pymia::{StoredArray, SubjectTable, SubjectsFile};
 pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};

@@ -5,6 +5,7 @@
 
 use half::f16;
 
+use crate::sys::memory::copy;
 use crate::voxel::DType;
 
 /// What happens to a value that does not fit the new dtype.
@@ -311,7 +312,7 @@ impl Converter {
             (Some(scaled), _) => self.scale(scaled, source, target),
             (None, Some(plain)) => plain(source, target),
             (None, None) => {
-                target.copy_from_slice(source);
+                copy(source, target);
                 true
             }
         }

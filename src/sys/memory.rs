@@ -109,6 +109,20 @@ impl Drop for AlignedBuffer {
     }
 }
 
+/// The bytes that are copied at once. For more, C libraries turn to string instructions, which some
+/// processors run at a third of the speed where the two sides lie unluckily in their pages.
+const PIECE: usize = 2048;
+
+/// Copies bytes, as many as the shorter side has.
+#[inline]
+pub(super) fn copy(from: &[u8], into: &mut [u8]) {
+    for (into, from) in into.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
+        let len = into.len().min(from.len());
+        let (into, from) = (into.get_mut(..len).unwrap_or_default(), from.get(..len).unwrap_or_default());
+        into.copy_from_slice(from);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +139,17 @@ mod tests {
             assert!(buffer.iter().all(|&byte| byte == 7));
         }
         assert!(AlignedBuffer::zeroed(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn copies_of_every_length_are_whole() {
+        for (from, into) in [(0, 0), (5, 9), (9, 5), (PIECE, PIECE), (2 * PIECE + 7, 3 * PIECE), (9000, 2049)]
+        {
+            let source: Vec<u8> = (0..from).map(|k| (k % 251) as u8 + 1).collect();
+            let mut target = vec![0u8; into];
+            copy(&source, &mut target);
+            let len = from.min(into);
+            assert!(target[..len] == source[..len] && target[len..].iter().all(|&byte| byte == 0));
+        }
     }
 }

@@ -1,9 +1,12 @@
 //! When a subject is complete, and who may still add to it.
 
+use crate::in_memory::affine;
 use crate::{add, add_all, batches_of, bits, blended, grid, make, samples, slices, source, take, ulps};
 use voxfeed::assemble::{Accumulate, Assembler, AssemblerOptions, Blend, Readiness};
 use voxfeed::error::ErrorKind;
 use voxfeed::plan::{Border, EpochOptions, LastBatch, Order, Sample};
+use voxfeed::store::{Dataset, Extraction, OpenOptions, Reader};
+use voxfeed::voxel::{DType, Region};
 
 #[test]
 fn each_rank_counts_its_own_samples_and_repeats_add_nothing() {
@@ -186,6 +189,25 @@ fn threads_add_side_by_side() {
         let covered = source(&plan, subject);
         assert_eq!(found, covered);
     }
+}
+
+#[test]
+fn a_saved_subject_lies_where_its_volumes_lie() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sub-00.nii.gz");
+    let plan = make(&[vec![4, 5, 6]], slices(&[0]), batches_of(4));
+    let assembler = Assembler::new(plan.clone(), AssemblerOptions::default()).unwrap();
+    add_all(&assembler, 0);
+    assembler.save(0, Readiness::Complete, &path).unwrap();
+    assert!(assembler.is_finished());
+    let saved = Dataset::open(&path, OpenOptions::default()).unwrap();
+    let entry = saved.subject(0).unwrap().first_entry().unwrap();
+    assert_eq!(entry.affine(), Some(affine()));
+    let region = Region::whole(entry.shape().unwrap());
+    let mut bytes = vec![0u8; 480];
+    let how = Extraction::exact(DType::F32);
+    Reader::default().read(std::slice::from_ref(entry), &region, &how, &mut bytes).unwrap();
+    assert_eq!(bits(&bytemuck::pod_collect_to_vec::<u8, f32>(&bytes)), bits(&source(&plan, 0)));
 }
 
 #[test]

@@ -131,3 +131,13 @@ fn one_value_stands_for_many_where_strides_are_zero() {
     assembler.add(&samples(&plan, 0), &Prediction { strides: Some(&[0, 0, 0]), ..prediction }).unwrap();
     assert_eq!(take(&assembler, 0), [3.5; 32]);
 }
+
+#[test]
+fn large_rows_of_another_dtype_come_over_whole() {
+    let plan = make(&[vec![3, 40, 90, 30]], Arc::new(Whole), batches_of(1));
+    let values: Vec<i32> = (0..2 * 324_000).collect();
+    let prediction = Prediction::dense(bytemuck::cast_slice(&values), DType::I32, &[1, 2, 3, 40, 90, 30]);
+    let assembler = Assembler::new(plan.clone(), AssemblerOptions::default()).unwrap();
+    assembler.add(&samples(&plan, 0), &prediction).unwrap();
+    assert!(take(&assembler, 0).into_iter().zip(values).all(|(found, value)| found == value as f32));
+}

@@ -8,7 +8,12 @@ use voxfeed::store::{
     ArrayLayout, ChannelPlace, Dataset, Entry, GeometryCheck, Header, MemoryArray, OpenOptions, Origin,
     Subject,
 };
-use voxfeed::voxel::{DType, Shape};
+use voxfeed::voxel::{Affine, DType, Shape};
+
+/// Where all volumes lie: turned, stretched and moved.
+pub(crate) fn affine() -> Affine {
+    Affine::new([[0.0, -1.5, 0.0, 10.0], [0.0, 0.0, 2.0, -20.5], [3.0, 0.0, 0.0, 7.25]])
+}
 
 /// A dataset of one f32 volume a subject; voxel `k` of subject `s` is `value(s, k)`.
 pub(crate) fn dataset(shapes: &[Vec<usize>], value: impl Fn(usize, usize) -> f32) -> Arc<Dataset> {
@@ -21,7 +26,7 @@ pub(crate) fn dataset(shapes: &[Vec<usize>], value: impl Fn(usize, usize) -> f32
             channels: 1,
             dtype: DType::F32,
             scale: None,
-            affine: None,
+            affine: Some(affine()),
             origin: Origin::default(),
         };
         let layout = ArrayLayout::dense(&shape, 1, 4, ChannelPlace::None);

@@ -129,21 +129,25 @@ impl Hdf5File {
     /// # Errors
     /// `Format` where a group cannot be read.
     pub(crate) fn datasets(&self) -> Result<Vec<(String, Dataset)>> {
-        // Hard links may form circles, so depth and number are bounded.
-        const MOST_DEPTH: usize = 12;
-        const MOST_DATASETS: usize = 10_000;
+        // Hard links may form circles: each group is entered once, and not too many of them.
+        const MOST_OBJECTS: usize = 10_000;
         let mut found = Vec::new();
-        let mut groups = vec![(String::new(), 0)];
-        while let Some((group, depth)) = groups.pop() {
+        let mut seen = Vec::new();
+        let mut groups = vec![String::new()];
+        while let Some(group) = groups.pop() {
             for name in self.names(if group.is_empty() { "/" } else { &group })? {
                 let path = format!("{group}/{name}");
-                match self.kind(&path) {
-                    Some(LocationType::Group) if depth < MOST_DEPTH => groups.push((path, depth + 1)),
-                    Some(LocationType::Dataset) => found.push((path.clone(), self.dataset(&path)?)),
+                let Ok(info) = self.file.loc_info_by_name(&path) else { continue };
+                match info.loc_type {
+                    LocationType::Group if !seen.contains(&info.token) => {
+                        seen.push(info.token);
+                        groups.push(path);
+                    }
+                    LocationType::Dataset => found.push((path.clone(), self.dataset(&path)?)),
                     _ => {}
                 }
             }
-            if found.len() > MOST_DATASETS {
+            if found.len() + seen.len() > MOST_OBJECTS {
                 break;
             }
         }

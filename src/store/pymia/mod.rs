@@ -8,4 +8,4 @@ mod tables;
 mod write;
 
 pub(super) use read::{knows, open};
-pub use write::{StoredArray, SubjectTable, SubjectsFile};
+pub(crate) use write::{StoredArray, SubjectTable, SubjectsFile};

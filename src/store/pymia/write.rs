@@ -12,24 +12,23 @@ const MOST_EXTENT: usize = u16::MAX as usize;
 
 /// A dataset file in the making: arrays first, tables when all subjects are known.
 #[derive(Debug)]
-pub struct SubjectsFile {
+pub(crate) struct SubjectsFile {
     file: Hdf5Writer,
-    path: PathBuf,
 }
 
 /// What the tables say of one subject.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SubjectTable {
+pub(crate) struct SubjectTable {
     /// Its id.
-    pub id: String,
+    pub(crate) id: String,
     /// The shapes of its arrays with the channel last, one for each category.
-    pub extents: Vec<Vec<usize>>,
+    pub(crate) extents: Vec<Vec<usize>>,
     /// The spatial shape of its first volume.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// Where that volume lies.
-    pub affine: Option<Affine>,
+    pub(crate) affine: Option<Affine>,
     /// The files that the entries of each category came from; empty where one is not known.
-    pub files: Vec<Vec<PathBuf>>,
+    pub(crate) files: Vec<Vec<PathBuf>>,
 }
 
 impl SubjectsFile {
@@ -37,15 +36,15 @@ impl SubjectsFile {
     ///
     /// # Errors
     /// `NotFound` or `Io` where it exists or the system refuses.
-    pub fn create(path: &Path) -> Result<Self> {
-        Ok(Self { file: Hdf5Writer::create(path)?, path: path.to_owned() })
+    pub(crate) fn create(path: &Path) -> Result<Self> {
+        Ok(Self { file: Hdf5Writer::create(path)? })
     }
 
     /// Refuses a shape that the tables cannot hold.
     ///
     /// # Errors
     /// `Range` where an extent needs more than 16 bits, or where there is none.
-    pub fn check(shape: &Shape, channels: usize) -> Result<()> {
+    pub(crate) fn check(shape: &Shape, channels: usize) -> Result<()> {
         for extent in shape.extents().iter().copied().chain([channels]) {
             if extent == 0 || extent > MOST_EXTENT {
                 return Err(Error::range(format!(
@@ -61,7 +60,7 @@ impl SubjectsFile {
     ///
     /// # Errors
     /// `Io` where it cannot be written.
-    pub fn write(&self, (category, number): (&str, usize), array: &StoredArray<'_>) -> Result<()> {
+    pub(crate) fn write(&self, (category, number): (&str, usize), array: &StoredArray<'_>) -> Result<()> {
         self.file.array(&provisional(category, number), array.extents, array.dtype, array.bytes)
     }
 
@@ -69,7 +68,11 @@ impl SubjectsFile {
     ///
     /// # Errors
     /// `Io` where it cannot be written.
-    pub fn finish(self, categories: &[(String, Vec<String>)], subjects: &[SubjectTable]) -> Result<()> {
+    pub(crate) fn finish(
+        self,
+        categories: &[(String, Vec<String>)],
+        subjects: &[SubjectTable],
+    ) -> Result<()> {
         let count = subjects.len();
         let width = digits(count);
         for (category, _) in categories {
@@ -139,22 +142,17 @@ impl SubjectsFile {
         }
         Ok(())
     }
-
-    /// The file's path.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
 }
 
 /// A dense array of bytes, channel last.
 #[derive(Debug, Clone, Copy)]
-pub struct StoredArray<'a> {
+pub(crate) struct StoredArray<'a> {
     /// Its extents, slowest axis first, the channel last.
-    pub extents: &'a [usize],
+    pub(crate) extents: &'a [usize],
     /// Its dtype.
-    pub dtype: DType,
+    pub(crate) dtype: DType,
     /// Its bytes.
-    pub bytes: &'a [u8],
+    pub(crate) bytes: &'a [u8],
 }
 
 /// The name of an array until the number of subjects is known; never that of a final one of more digits.
