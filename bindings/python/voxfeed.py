@@ -72,6 +72,7 @@ _CHOICES = {
     "reduce": dict(none=0, argmax=1),
     "completeness": dict(complete=0, partial=1),
     "existing": dict(error=0, replace=1),
+    "look": dict(auto=0, grey=1, labels=2),
     "status": dict(ok=0, end=1, timeout=2, not_ready=3, cancelled=4, err_internal=-1, err_argument=-2,
                    err_handle=-3, err_state=-4, err_unsupported=-5, err_memory=-6, err_range=-7,
                    err_not_found=-8, err_io=-9, err_format=-10, err_limit=-11, err_device=-12,
@@ -241,8 +242,13 @@ class _WriterOptions(ctypes.Structure):
 
 
 class _MontageOptions(ctypes.Structure):
-    _fields_ = [("struct_size", c_uint32), ("axis", c_uint32), ("slices", c_uint32), ("zoom", c_uint32),
+    _fields_ = [("struct_size", c_uint32), ("axis", c_uint32), ("slices", c_uint32), ("tile_pixels", c_uint32),
                 ("affine", POINTER(c_double))]
+
+
+class _MontageColumn(ctypes.Structure):
+    _fields_ = [("volume", POINTER(_Tensor)), ("title", c_char_p), ("look", c_int32), ("channel", c_uint32),
+                ("reserved", c_uint64 * 2)]
 
 
 _PROGRESS = ctypes.CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
@@ -323,7 +329,7 @@ def _functions():
         ("writer_free", None, [writer]),
         ("volume_save", status, [text, tensor, affine]),
         ("montage_options_init", status, [p(_MontageOptions), size]),
-        ("montage_save", status, [text, tensor, u64, p(_MontageOptions)]),
+        ("montage_save", status, [text, p(_MontageColumn), u64, p(_MontageOptions)]),
     ]
 
 
@@ -1073,13 +1079,7 @@ class Loader(_Object):
 
     def __iter__(self):
         """Iterates over what is left of the running epoch: after start, load_state, or a break."""
-        while True:
-            batch = self.next_batch()
-            if batch is None:
-                return
-            yield batch
-            # The caller's own name holds the batch; ours would keep it while the next one is waited for.
-            del batch
+        return _Batches(self)
 
     def next_batch(self, timeout=None):
         """The next batch, or None at the end of the epoch, waiting at most timeout seconds.
@@ -1153,6 +1153,24 @@ class Loader(_Object):
                 return True
             if timeout is not None and _clock() - began >= timeout:
                 return False
+
+
+class _Batches(object):
+    """Iterates over a loader's batches; a generator would hold the batch that it gave last."""
+
+    def __init__(self, loader):
+        self._loader = loader
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        batch = self._loader.next_batch()
+        if batch is None:
+            raise StopIteration
+        return batch
+
+    next = __next__
 
 
 _clock = getattr(time, "monotonic", time.time)
@@ -1305,18 +1323,31 @@ def save_volume(path, array, affine=None):
 
 
 def montage(path, columns, **options):
-    """Saves a PNG that shows volumes (depth, height, width) side by side, several slices below each other.
+    """Saves a PNG that shows volumes of one shape side by side, and several slices below each other.
 
-    Floating columns are grey; integer ones are label maps in colour over the first column.
-    Options: axis (the one that is cut, 0), slices (5), zoom (pixels a voxel; 0 is readable), affine.
+    columns: arrays (spatial axes) or (channel, three spatial axes), or dicts of a "volume" with a "title", a "look"
+    ("auto", "grey", "labels": in colour over the first grey column) and the "channel" that is drawn.
+    Options: axis (that is cut across, 0), slices (6), tile_pixels (of a slice's longer side, 240), affine (as
+    VolumeInfo's: with it superior, else anterior is up).
     """
-    affine = _affine(options.pop("affine", None))
-    options = _options(_MontageOptions, _lib.montage_options_init, options, {}, [])
+    affine, keep = _affine(options.pop("affine", None)), []
+    options = _options(_MontageOptions, _lib.montage_options_init, options, {}, keep)
     if affine is not None:
         options.affine = affine
-    given = [_tensor(column, "column") for column in columns]
-    tensors = (_Tensor * max(len(given), 1))(*[tensor for tensor, _ in given])
-    _lib.montage_save(_path(path), tensors, len(given), byref(options))
+    columns = [column if isinstance(column, dict) else {"volume": column} for column in columns]
+    raw = (_MontageColumn * max(len(columns), 1))()
+    for slot, column in zip(raw, columns):
+        for name, value in column.items():
+            if name == "volume":
+                tensor, array = _tensor(value, "column")
+                keep.append((tensor, array))
+                slot.volume = ctypes.pointer(tensor)
+            elif name in ("title", "look", "channel"):
+                kind = dict(_MontageColumn._fields_)[name]
+                _set(slot, name, value, kind, "look" if name == "look" else None, keep)
+            else:
+                raise TypeError("a column has no %r; there are: volume, title, look, channel" % name)
+    _lib.montage_save(_path(path), raw, len(columns), byref(options))
 
 
 def version():

@@ -235,7 +235,7 @@ impl Subject {
     /// Compares a new volume with the subject's first.
     fn check_grid(&self, entry: &Entry, check: GeometryCheck) -> Result<()> {
         let Ok(first) = self.first_entry() else { return Ok(()) };
-        let (here, there) = (&entry.header().origin, &first.header().origin);
+        let (here, there) = (place(entry), place(first));
         let (shape, expected) = (entry.shape()?, first.shape()?);
         if shape != expected {
             return Err(Error::argument(format!(
@@ -256,6 +256,16 @@ impl Subject {
             }
         }
         Ok(())
+    }
+}
+
+/// Where an entry lies, for messages: its file, or its name where it has none.
+fn place(entry: &Entry) -> String {
+    let origin = &entry.header().origin;
+    if origin.path.as_os_str().is_empty() {
+        format!("entry \"{}\" in memory", entry.name)
+    } else {
+        origin.to_string()
     }
 }
 

@@ -133,6 +133,11 @@ def epoch_bytes(loader, epoch=0):
     return [batch_bytes(batch) for batch in loader.epoch(epoch)]
 
 
+def count(epoch):
+    """The number of batches that are left, none of them held."""
+    return sum(1 for _ in epoch)
+
+
 def batch_bytes(batch):
     return [(sample.position, sample.index, sample.subject) for sample in batch.samples], batch.tensor().tobytes()
 

@@ -20,6 +20,7 @@ STRUCTS = {
     "vxf_sampler_options": voxfeed._SamplerOptions, "vxf_category": voxfeed._Category,
     "vxf_loader_options": voxfeed._LoaderOptions, "vxf_assembler_options": voxfeed._AssemblerOptions,
     "vxf_writer_options": voxfeed._WriterOptions, "vxf_montage_options": voxfeed._MontageOptions,
+    "vxf_montage_column": voxfeed._MontageColumn,
 }
 
 
@@ -159,7 +160,7 @@ class Options(Case):
             (lambda: voxfeed.Loader(sampler, categories=[dict(name="images", type="f32")]), "type", ["dtype", "fit"]),
             (lambda: voxfeed.Assembler(voxfeed.Loader(sampler), blends="mean"), "blends", ["blend", "sigma"]),
             (lambda: voxfeed.Writer(self.path("a.h5"), overwrite=True), "overwrite", ["existing"]),
-            (lambda: voxfeed.montage(self.path("a.png"), [], rows=3), "rows", ["axis", "slices", "zoom", "affine"]),
+            (lambda: voxfeed.montage(self.path("a.png"), [], rows=3), "rows", ["axis", "slices", "tile_pixels", "affine"]),
         ]
         for call, wrong, allowed in cases:
             with self.refused(TypeError, repr(wrong), *allowed):
@@ -196,7 +197,6 @@ class Options(Case):
                 (lambda: voxfeed.Loader(sampler, endless=2), voxfeed.ArgumentError, ["endless is 2"]),
                 (lambda: voxfeed.Loader(sampler, categories={"name": "images", "dtype": "f99"}), ValueError, ["f99"]),
                 (lambda: voxfeed.Sampler(dataset, patch_shape=[1] * 7), ValueError, ["patch_shape has 7"]),
-                (lambda: voxfeed.Sampler(dataset, kind="grid"), voxfeed.Error, []),
                 (lambda: dataset.add_subject(5), TypeError, ["id is 5"]),
                 (lambda: dataset.add_subject("a\0b"), ValueError, ["NUL"]),
                 (lambda: dataset.add_subject("a"), ValueError, ["a"]),

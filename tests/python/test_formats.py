@@ -68,18 +68,20 @@ class Npy(Regions):
             self.check(opened(path, options={"io": io}), volume((9, 10, 11)), io)
 
     def test_npz_stored_and_deflated(self):
-        arrays = {"data": volume((5, 6, 7), "float32"), "seg": volume((5, 6, 7), "uint8")}
+        arrays = {"image": volume((5, 6, 7), "float32"), "seg": volume((5, 6, 7), "uint8")}
         for save in (numpy.savez, numpy.savez_compressed):
             path = self.path("a.npz")
             save(path, **arrays)
             for inner, array in arrays.items():
                 self.check(opened(path, inner=inner), array, (save.__name__, inner))
-            with self.refused(voxfeed.Error, "a.npz", "data", "seg"):
+            with self.refused(voxfeed.ArgumentError, "a.npz", "image", "seg"):
                 opened(path)
-            with self.refused(voxfeed.NotFoundError, "a.npz", "no such", "data"):
+            with self.refused(voxfeed.NotFoundError, "a.npz", "no such", "image"):
                 opened(path, inner="no such")
-            save(path, only=arrays["data"])
-            self.check(opened(path), arrays["data"], save.__name__)
+            save(path, only=arrays["image"])
+            self.check(opened(path), arrays["image"], save.__name__)
+            save(path, data=arrays["image"], seg=arrays["seg"])
+            self.check(opened(path), arrays["image"], "nnU-Net's name of the image")
 
 
 class Conversions(Case):
@@ -311,8 +313,9 @@ class Saved(Case):
     def test_a_name_or_dtype_that_the_format_lacks(self):
         with self.refused(voxfeed.ArgumentError, "a.tif", ".nii"):
             voxfeed.save_volume(self.path("a.tif"), volume((3, 4, 5)))
-        with self.refused(voxfeed.UnsupportedError, "a.nii"):
-            voxfeed.save_volume(self.path("a.nii"), volume((3, 4, 5), "float16"))
+        for dtype, stored in (("float16", "float32"), ("bool", "uint8")):
+            voxfeed.save_volume(self.path("a.nii"), volume((3, 4, 5), dtype))
+            self.same(numpy.asarray(nibabel.load(self.path("a.nii")).dataobj), volume((3, 4, 5), dtype).T.astype(stored))
         with self.refused(voxfeed.Error, "none"):
             voxfeed.save_volume(self.path("none/a.nii"), volume((3, 4, 5)))
 

@@ -49,6 +49,8 @@ class Hdf5(Case):
                 for _, how in (STORED[0], STORED[3]):
                     array = volume((6, 7, 8), dtype)
                     path = self.written(array.astype(order + dtype), **how)
+                    # Big-endian halves come in the dtype that holds their values and those of bfloat16.
+                    array = array.astype("f4") if order + dtype == ">f2" else array
                     self.check(opened(path), array, (dtype, order), 3)
 
     def test_bool_is_a_dtype(self):

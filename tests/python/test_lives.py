@@ -13,7 +13,7 @@ import numpy
 
 import support
 import voxfeed
-from support import Case, collect, grid, loader_of, small, volume
+from support import Case, collect, count, grid, loader_of, small, volume
 
 
 class Lives(Case):
@@ -158,7 +158,7 @@ class Threads(Case):
         thread.join(60)
         self.assertIsInstance(outcome[0], voxfeed.Cancelled)
         del held
-        self.assertEqual(len(list(loader.epoch(1))), len(loader))
+        self.assertEqual(count(loader.epoch(1)), len(loader))
 
     def test_close_in_one_thread_ends_the_wait_of_another(self):
         loader = loader_of(prefetch=1)
@@ -177,7 +177,7 @@ class Threads(Case):
         thread.join(0.3)
         self.assertTrue(loader.close(30))
         thread.join(60)
-        self.assertIsInstance(outcome[0], (voxfeed.Cancelled, voxfeed.HandleError))
+        self.assertIsInstance(outcome[0], (voxfeed.Cancelled, voxfeed.StateError, voxfeed.HandleError))
         self.assertEqual(held[0]["images"].shape[0], 1)
 
     def test_time_is_up_and_nothing_is_lost(self):
@@ -186,10 +186,10 @@ class Threads(Case):
         held = [next(epoch) for _ in range(loader.stats().slots)]
         with self.refused(voxfeed.TimedOut, "0.01 seconds"):
             loader.next_batch(timeout=0.01)
-        count = len(held)
+        given = len(held)
         del held
         collect()
-        self.assertEqual(count + len(list(epoch)), len(loader))
+        self.assertEqual(given + count(epoch), len(loader))
 
     def test_holding_every_batch_is_warned_of(self):
         loader = loader_of(prefetch=1)
@@ -232,11 +232,12 @@ class Threads(Case):
         dataset = small()
         parent = voxfeed.Loader(grid(dataset))
         next(parent.epoch(0))
+        batches = len(parent)
         child = os.fork()
         if child == 0:
             status = 1
             try:
-                status = 0 if len(list(voxfeed.Loader(grid(dataset), threads=2).epoch(0))) == len(parent) else 2
+                status = 0 if count(voxfeed.Loader(grid(dataset), threads=2).epoch(0)) == batches else 2
             finally:
                 os._exit(status)
         self.assertEqual(os.waitpid(child, 0)[1], 0)
@@ -285,12 +286,15 @@ class Output(Case):
 
     def test_a_montage_is_a_png(self):
         path = self.path("a.png")
-        voxfeed.montage(path, [volume((9, 20, 30), "float32"), (volume((9, 20, 30), "uint8") % 3)], slices=2, zoom=2,
-                        axis=1, affine=numpy.eye(4))
+        image, labels = volume((2, 9, 20, 30), "float32"), volume((9, 20, 30), "uint8") % 3
+        voxfeed.montage(path, [image, labels, {"volume": image, "title": "T2", "look": "grey", "channel": 1}],
+                        slices=2, tile_pixels=60, axis=1, affine=numpy.eye(4))
         with open(path, "rb") as file:
             self.assertEqual(file.read(8), b"\x89PNG\r\n\x1a\n")
         with self.refused(voxfeed.ArgumentError):
             voxfeed.montage(path, [])
+        with self.refused(TypeError, "name", "title"):
+            voxfeed.montage(path, [{"volume": image, "name": "T1"}])
 
     def test_the_example_runs(self):
         data, example = self.path("brains.h5"), os.path.join(support.FACE, "examples", "first_loop.py")

@@ -7,6 +7,7 @@ use hdf5::{Dataset, File, H5Type, LocationType, MinorErrorCode};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ChannelPlace;
+use crate::store::hdf5::heap;
 use crate::voxel::Affine;
 
 /// An HDF5 file that is open for reading.
@@ -97,6 +98,12 @@ impl Hdf5File {
         let dataset = self.dataset(name)?;
         let failed = |cause| self.failed(name, &cause);
         let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(failed)?;
+        let heap = matches!(described, TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii);
+        if let Some(start) = dataset.offset().filter(|_| heap)
+            && !heap::is_walkable(&self.path, start, dataset.size() as u64)
+        {
+            return Err(self.wrong(name, "has its strings in a damaged heap"));
+        }
         let text = match described {
             TypeDescriptor::VarLenUnicode => text::<VarLenUnicode>(&dataset),
             TypeDescriptor::VarLenAscii => text::<VarLenAscii>(&dataset),

@@ -8,6 +8,7 @@ mod choose;
 mod element;
 mod file;
 mod handles;
+mod heap;
 mod save;
 mod write;
 
