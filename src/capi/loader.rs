@@ -9,8 +9,8 @@ use crate::capi::batch::vxf_batch;
 use crate::capi::dataset::unknown;
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, array, array_mut, borrow, free, give, init_sized, read_sized_or_default, text, write,
-    write_sized,
+    Noun, Sized32, array, array_mut, borrow, check_place, check_room, free, give, init_sized,
+    read_sized_or_default, text, write, write_sized,
 };
 use crate::capi::sampler::vxf_sampler;
 use crate::capi::status::vxf_status;
@@ -230,6 +230,7 @@ unsafe impl Sized32 for vxf_loader_options {
 impl vxf_category {
     fn parse(&self) -> Result<CategoryOptions> {
         let name = text(self.name, "category name")?.to_owned();
+        check_room("vxf_category", &self.reserved)?;
         let place = |error: Error| error.at(format!("category \"{name}\""));
         let entries = array(self.entries, self.entry_count, "entries").map_err(place)?;
         let entries = entries.iter().map(|&entry| text(entry, "entry").map(str::to_owned));
@@ -255,7 +256,7 @@ impl vxf_category {
             padding,
             pad_value: self.pad_value,
             fit,
-            squeeze_channel: flag("squeeze_channel", self.squeeze_channel)?,
+            squeeze_channel: flag("squeeze_channel", self.squeeze_channel).map_err(place)?,
             name,
         })
     }
@@ -386,9 +387,8 @@ pub unsafe extern "C" fn vxf_loader_next(
     out: *mut *mut vxf_batch,
 ) -> vxf_status {
     guard(|| {
-        if out.is_null() {
-            return Err(Error::argument("the place for a batch is NULL"));
-        }
+        // A batch that could not be written would be lost to the epoch.
+        check_place(out)?;
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         Ok(match borrow(loader)?.next(timeout)? {
             Next::Batch(batch) => {
@@ -405,10 +405,7 @@ pub unsafe extern "C" fn vxf_loader_next(
 /// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch. Start begins anew.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
-    guard_done(|| {
-        borrow(loader)?.cancel();
-        Ok(())
-    })
+    guard_done(|| borrow(loader)?.cancel())
 }
 
 /// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; -1 is for ever.
@@ -418,7 +415,7 @@ pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_statu
 pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
     guard(|| {
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
-        let ended = borrow(loader)?.close(timeout);
+        let ended = borrow(loader)?.close(timeout)?;
         Ok(if ended { vxf_status::OK } else { vxf_status::TIMEOUT })
     })
 }

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
 use crate::error::{Error, Result};
-use crate::sys::{Fit, Stored, Target, gather};
+use crate::sys::{Fit, Stored, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
 
 /// The type of one voxel: DLPack's type code times 256, plus the bits.
@@ -220,10 +220,14 @@ impl Given {
     /// A dense copy of the elements.
     pub(super) fn to_dense(&self) -> Result<Vec<u8>> {
         let bytes = self.bytes()?;
-        let Some(strides) = &self.strides else { return Ok(bytes.to_vec()) };
+        let Some(strides) = &self.strides else {
+            let mut copy = zeroed_bytes(bytes.len())?;
+            copy.copy_from_slice(bytes);
+            return Ok(copy);
+        };
         let voxel = self.dtype.byte_len();
         let count: usize = self.extents.iter().product();
-        let mut into = vec![0u8; count * voxel];
+        let mut into = zeroed_bytes(count * voxel)?;
         let steps: Vec<isize> = strides.iter().map(|&stride| stride * voxel as isize).collect();
         // A gather has one axis less than a tensor may have, so the slowest is walked here.
         let (Some((&outer, inner)), Some((&step, inner_steps))) =
