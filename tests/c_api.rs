@@ -180,17 +180,28 @@ fn structs_have_the_same_size_in_c_and_rust_and_no_padding() {
         ($($name:ident),*) => { vec![$((stringify!($name), size_of::<$name>())),*] };
     }
     let own = sizes![
-        vxf_assembler_options, vxf_category, vxf_dataset_options, vxf_error_info, vxf_file_options,
-        vxf_loader_options, vxf_loader_stats, vxf_montage_column, vxf_montage_options, vxf_region, vxf_sample,
-        vxf_sampler_options, vxf_tensor, vxf_volume_info, vxf_writer_options
+        vxf_assembler_options,
+        vxf_category,
+        vxf_dataset_options,
+        vxf_error_info,
+        vxf_file_options,
+        vxf_loader_options,
+        vxf_loader_stats,
+        vxf_montage_column,
+        vxf_montage_options,
+        vxf_region,
+        vxf_sample,
+        vxf_sampler_options,
+        vxf_tensor,
+        vxf_volume_info,
+        vxf_writer_options
     ];
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("sizes.c");
-    let prints: String = own
-        .iter()
-        .map(|(name, _)| format!("    printf(\"{name} %zu\\n\", sizeof({name}));\n"))
-        .collect();
-    let program = format!("#include <stdio.h>\n#include \"voxfeed.h\"\nint main(void) {{\n{prints}    return 0;\n}}\n");
+    let prints: String =
+        own.iter().map(|(name, _)| format!("    printf(\"{name} %zu\\n\", sizeof({name}));\n")).collect();
+    let program =
+        format!("#include <stdio.h>\n#include \"voxfeed.h\"\nint main(void) {{\n{prints}    return 0;\n}}\n");
     std::fs::write(&source, program).unwrap();
     let binary = folder.path().join("sizes");
     let mut compiler = Command::new("gcc");

@@ -334,6 +334,15 @@ pub unsafe extern "C" fn vxf_dataset_set_attribute(
     })
 }
 
+/// The numbers of some of a dataset's subjects; more than it has cannot be meant, and are not looked at.
+fn numbers(dataset: &Dataset, subjects: *const u64, count: u64) -> Result<Vec<usize>> {
+    let all = dataset.subjects().len();
+    if count > all as u64 {
+        return Err(Error::argument(format!("{count} subjects are named, the dataset has {all}")));
+    }
+    Ok(array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect())
+}
+
 /// Names a subset of the subjects, "train", "validation", "test"; an old one of this name is replaced.
 ///
 /// Errors: ERR_RANGE where a subject does not exist, ERR_ARGUMENT where one is named twice.
@@ -346,9 +355,9 @@ pub unsafe extern "C" fn vxf_dataset_set_split(
 ) -> vxf_status {
     guard_done(|| {
         let name = text(name, "name")?;
-        let numbers: Vec<usize> =
-            array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect();
-        borrow(dataset)?.change(|dataset| dataset.set_split(name, &numbers))
+        let object = borrow(dataset)?;
+        let numbers = numbers(&object.now(), subjects, count)?;
+        object.change(|dataset| dataset.set_split(name, &numbers))
     })
 }
 
@@ -375,9 +384,8 @@ pub unsafe extern "C" fn vxf_dataset_subset(
     out: *mut *mut vxf_dataset,
 ) -> vxf_status {
     guard_done(|| {
-        let numbers: Vec<usize> =
-            array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect();
-        give(DatasetObject::new(borrow(dataset)?.now().subset(&numbers)?), out)
+        let dataset = borrow(dataset)?.now();
+        give(DatasetObject::new(dataset.subset(&numbers(&dataset, subjects, count)?)?), out)
     })
 }
 

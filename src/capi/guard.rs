@@ -115,3 +115,57 @@ fn remember(error: &Error) -> vxf_status {
 pub(super) fn with_last<T>(look: impl FnOnce(&LastError) -> T) -> Option<T> {
     LAST.try_with(|last| look(&last.borrow())).ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::capi::handle::{borrow, free, give};
+    use crate::capi::transform::vxf_transform;
+
+    fn last_message() -> String {
+        with_last(|last| last.message.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_panic_becomes_a_status_and_leaves_its_object_unusable_but_free() {
+        let (mut hit, mut spared) = (std::ptr::null_mut::<vxf_transform>(), std::ptr::null_mut());
+        assert_eq!(guard_done(|| give(Arc::default(), &raw mut hit)), vxf_status::OK);
+        assert_eq!(guard_done(|| give(Arc::default(), &raw mut spared)), vxf_status::OK);
+        let look = |handle: *mut vxf_transform| guard_done(|| borrow(handle).map(|_| ()));
+        assert_eq!(look(spared), vxf_status::OK);
+        let status = guard(|| {
+            borrow(hit)?;
+            let nested = guard(|| Err(Error::argument("nested")));
+            assert_eq!(nested, vxf_status::ERR_ARGUMENT);
+            panic!("the reactor is {}", "hot")
+        });
+        assert_eq!(status, vxf_status::ERR_INTERNAL);
+        let message = last_message();
+        assert!(message.contains("the reactor is hot") && message.contains("guard.rs"), "{message}");
+        assert_eq!(look(hit), vxf_status::ERR_STATE);
+        assert_eq!(look(spared), vxf_status::OK);
+        guard_silent(|| free(hit));
+        guard_silent(|| free(spared));
+        assert_eq!(look(std::ptr::null_mut()), vxf_status::ERR_HANDLE);
+    }
+
+    #[test]
+    fn a_caught_panic_prints_nothing() {
+        const INNER: &str = "VOXFEED_TEST_PANICS";
+        if std::env::var_os(INNER).is_some() {
+            assert_eq!(guard(|| panic!("in a call")), vxf_status::ERR_INTERNAL);
+            let worker = std::thread::Builder::new().name("voxfeed-7".to_owned());
+            assert!(worker.spawn(|| panic!("in a thread of ours")).unwrap().join().is_err());
+            return;
+        }
+        let name = "capi::guard::tests::a_caught_panic_prints_nothing";
+        let mut inner = Command::new(std::env::current_exe().unwrap());
+        let output = inner.args(["--exact", name, "--nocapture"]).env(INNER, "1").output().unwrap();
+        assert!(output.status.success());
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+    }
+}

@@ -197,8 +197,6 @@ impl Loader {
                         }
                         drop(ring);
                         shared.work.notify_all();
-                        // Where the epoch is over now, others that wait for its next batch must hear of it.
-                        shared.ready.notify_all();
                         Err(error)
                     }
                 };
