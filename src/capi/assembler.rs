@@ -178,6 +178,7 @@ pub unsafe extern "C" fn vxf_assembler_add_samples(
     prediction: *const vxf_tensor,
 ) -> vxf_status {
     guard_done(|| {
+        borrow(assembler)?;
         let rows = Given::read(prediction, "prediction")?.extents.first().copied().unwrap_or_default();
         if count != rows as u64 {
             return Err(Error::argument(format!("{count} samples for a prediction of {rows} rows")));

@@ -47,6 +47,8 @@ static void datasets(vxf_dataset *dataset) {
             for (region.shape[0] = DEPTH, region.shape[1] = HEIGHT; region.shape[2] < WIDTH;) region.shape[2]++;
             region.offset[axis] = FAR[k];
             SANE(vxf_dataset_read(dataset, 0, "images", "T1", &region, &good));
+            /* The smaller ones could be true of a large machine: only what no memory can hold is tried. */
+            if (k >= 4) continue;
             tensor = good;
             tensor.shape[axis] = FAR[k];
             tensor.strides[2] = 1;
@@ -55,7 +57,7 @@ static void datasets(vxf_dataset *dataset) {
             tensor = good;
             tensor.strides[axis] = FAR[k];
             tensor.shape[axis] = 2;
-            FAILS(k == FARS - 1 ? VXF_STATUS_ERR_ARGUMENT : vxf_volume_save("x.npy", &tensor, NULL));
+            FAILS(vxf_volume_save("x.npy", &tensor, NULL));
         }
         tensor = good;
         tensor.ndim = FAR[k];

@@ -184,7 +184,7 @@ static void nulls(void) {
     ARGUMENT(vxf_assembler_add(assembler, batch, NULL));
     OK(vxf_batch_samples(batch, samples, 8));
     HANDLE(vxf_assembler_add_samples(NULL, samples, 1, &tensor));
-    ARGUMENT(vxf_assembler_add_samples(assembler, NULL, 1, &tensor));
+    ARGUMENT(vxf_assembler_add_samples(assembler, NULL, DEPTH, &tensor));
     ARGUMENT(vxf_assembler_add_samples(assembler, samples, 1, NULL));
     HANDLE(vxf_assembler_next_complete(NULL, &value));
     ARGUMENT(vxf_assembler_next_complete(assembler, NULL));
