@@ -5,6 +5,7 @@
 
 use half::f16;
 
+use crate::sys::collect::collect;
 use crate::sys::memory::copy;
 use crate::voxel::DType;
 
@@ -362,61 +363,6 @@ pub(super) enum Way {
     Collect,
     /// Another dtype, scale or byte order.
     Convert,
-}
-
-/// Collects elements of `len` bytes that lie `step` bytes apart, from the first on, or from the last back.
-#[inline(always)]
-pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) -> bool {
-    if step <= 0 || !interleaved(source, step.unsigned_abs(), len, packed) {
-        spaced(source, step, len, packed);
-    }
-    true
-}
-
-/// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
-fn spaced(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
-    let distance = step.unsigned_abs();
-    let mut place = if step < 0 { source.len().saturating_sub(len) } else { 0 };
-    for into in packed.chunks_exact_mut(len) {
-        if let Some(from) = source.get(place..place + len) {
-            into.copy_from_slice(from);
-        }
-        place = if step < 0 { place.saturating_sub(distance) } else { place + distance };
-    }
-}
-
-/// Collects one of two, three or four interleaved channels; false for any other spacing.
-///
-/// With the spacing known when it is compiled, the loop becomes a few shuffles.
-#[inline(always)]
-fn interleaved(source: &[u8], step: usize, len: usize, packed: &mut [u8]) -> bool {
-    macro_rules! every {
-        ($($len:literal of $step:literal),*) => {
-            match (len, step) {
-                $(($len, $step) => {
-                    let (groups, last) = source.as_chunks::<$step>();
-                    let (into, _) = packed.as_chunks_mut::<$len>();
-                    let count = into.len();
-                    for (voxel, group) in into.iter_mut().zip(groups) {
-                        if let Some(first) = group.first_chunk() {
-                            *voxel = *first;
-                        }
-                    }
-                    // The last element need not be followed by the other channels' ones.
-                    if let (true, Some(voxel), Some(first)) =
-                        (groups.len() < count, into.last_mut(), last.first_chunk())
-                    {
-                        *voxel = *first;
-                    }
-                    true
-                })*
-                _ => false,
-            }
-        };
-    }
-    every!(
-        1 of 2, 1 of 3, 1 of 4, 2 of 4, 2 of 6, 2 of 8, 4 of 8, 4 of 12, 4 of 16, 8 of 16, 8 of 24, 8 of 32
-    )
 }
 
 /// Converts packed elements of one dtype to another; false where a value does not fit and is saturated.

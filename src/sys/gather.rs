@@ -6,7 +6,8 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::convert::{Converter, Fit, Scale, Way, collect};
+use crate::sys::collect::collect;
+use crate::sys::convert::{Converter, Fit, Scale, Way};
 use crate::sys::memory::copy;
 use crate::voxel::{DType, MAX_AXES, Run};
 

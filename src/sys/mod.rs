@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
+mod collect;
 mod convert;
 pub mod cuda;
 mod gather;
