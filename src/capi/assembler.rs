@@ -10,7 +10,8 @@ use crate::capi::batch::vxf_batch;
 use crate::capi::dataset::unknown;
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, array, borrow, free, give, init_sized, path, read_sized_or_default, write, write_sized,
+    Noun, Sized32, array, borrow, check_place, check_room, free, give, init_sized, path,
+    read_sized_or_default, write, write_sized,
 };
 use crate::capi::loader::vxf_loader;
 use crate::capi::status::vxf_status;
@@ -99,6 +100,7 @@ unsafe impl Sized32 for vxf_assembler_options {
 
 impl vxf_assembler_options {
     fn parse(&self) -> Result<AssemblerOptions> {
+        check_room("vxf_assembler_options", &[u64::from(self.reserved)])?;
         let blend = match self.blend {
             vxf_blend::LAST => Blend::Last,
             vxf_blend::MEAN => Blend::Mean,
@@ -176,6 +178,11 @@ pub unsafe extern "C" fn vxf_assembler_add_samples(
     prediction: *const vxf_tensor,
 ) -> vxf_status {
     guard_done(|| {
+        borrow(assembler)?;
+        let rows = Given::read(prediction, "prediction")?.extents.first().copied().unwrap_or_default();
+        if count != rows as u64 {
+            return Err(Error::argument(format!("{count} samples for a prediction of {rows} rows")));
+        }
         let samples: Vec<Sample> =
             array(samples, count, "samples")?.iter().map(vxf_sample::parse).collect::<Result<_>>()?;
         add(assembler, (&samples, None), prediction)
@@ -208,6 +215,7 @@ pub unsafe extern "C" fn vxf_assembler_next_complete(
 ) -> vxf_status {
     guard(|| {
         let assembler = borrow(assembler)?;
+        check_place(out_subject)?;
         match assembler.next_complete() {
             Some(subject) => write(out_subject, subject as u64).map(|()| vxf_status::OK),
             None if assembler.is_finished() => Ok(vxf_status::END),

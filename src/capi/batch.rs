@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 
 use crate::capi::guard::{guard_done, guard_silent};
-use crate::capi::handle::{Noun, array_mut, borrow, free, give, text, write, write_sized};
+use crate::capi::handle::{Noun, array_mut, borrow, check_room, free, give, text, write, write_sized};
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{VXF_MAX_AXES, VXF_SAMPLE_REPEATED, vxf_sample, vxf_tensor};
 use crate::error::{Error, Result};
@@ -114,6 +114,7 @@ impl vxf_sample {
 
     /// The sample that C gives back, as far as an assembler needs it.
     pub(super) fn parse(&self) -> Result<Sample> {
+        check_room("vxf_sample", &self.reserved)?;
         let ndim = self.ndim as usize;
         let wrong = |what: &str| Error::argument(format!("sample {}: {what}", self.index));
         let axes = |values: &[i64; VXF_MAX_AXES]| -> Result<Vec<usize>> {

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::capi::guard::{guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, Texts, array, borrow, free, give, init_sized, path, read_sized_or_default, text,
-    text_or_null, write,
+    Noun, Sized32, Texts, array, borrow, check_place, check_room, free, give, init_sized, path,
+    read_sized_or_default, text, text_or_null, write,
 };
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_tensor};
@@ -134,6 +134,7 @@ impl vxf_dataset_options {
             vxf_geometry::SHAPE => GeometryCheck::Shape,
             other => return Err(unknown("geometry", other.0)),
         };
+        check_room("vxf_dataset_options", &[u64::from(given.reserved != 0)])?;
         let cache_bytes = if given.cache_bytes == 0 { DEFAULT_CACHE_BYTES } else { given.cache_bytes };
         let orient = text_or_null(given.orient, "orient")?.map(Orientation::parse).transpose()?;
         Ok(OpenOptions { io, geometry, orient, cache_bytes })
@@ -198,6 +199,9 @@ pub unsafe extern "C" fn vxf_dataset_add_subject(
 ) -> vxf_status {
     guard_done(|| {
         let id = text(id, "id")?;
+        if !out_subject.is_null() {
+            check_place(out_subject)?;
+        }
         let number = borrow(dataset)?.change(|dataset| dataset.add_subject(Subject::new(id)))?;
         if out_subject.is_null() { Ok(()) } else { write(out_subject, number as u64) }
     })
@@ -330,6 +334,15 @@ pub unsafe extern "C" fn vxf_dataset_set_attribute(
     })
 }
 
+/// The numbers of some of a dataset's subjects; more than it has cannot be meant, and are not looked at.
+fn numbers(dataset: &Dataset, subjects: *const u64, count: u64) -> Result<Vec<usize>> {
+    let all = dataset.subjects().len();
+    if count > all as u64 {
+        return Err(Error::argument(format!("{count} subjects are named, the dataset has {all}")));
+    }
+    Ok(array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect())
+}
+
 /// Names a subset of the subjects, "train", "validation", "test"; an old one of this name is replaced.
 ///
 /// Errors: ERR_RANGE where a subject does not exist, ERR_ARGUMENT where one is named twice.
@@ -342,9 +355,9 @@ pub unsafe extern "C" fn vxf_dataset_set_split(
 ) -> vxf_status {
     guard_done(|| {
         let name = text(name, "name")?;
-        let numbers: Vec<usize> =
-            array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect();
-        borrow(dataset)?.change(|dataset| dataset.set_split(name, &numbers))
+        let object = borrow(dataset)?;
+        let numbers = numbers(&object.now(), subjects, count)?;
+        object.change(|dataset| dataset.set_split(name, &numbers))
     })
 }
 
@@ -371,9 +384,8 @@ pub unsafe extern "C" fn vxf_dataset_subset(
     out: *mut *mut vxf_dataset,
 ) -> vxf_status {
     guard_done(|| {
-        let numbers: Vec<usize> =
-            array(subjects, count, "subjects")?.iter().map(|&one| one as usize).collect();
-        give(DatasetObject::new(borrow(dataset)?.now().subset(&numbers)?), out)
+        let dataset = borrow(dataset)?.now();
+        give(DatasetObject::new(dataset.subset(&numbers(&dataset, subjects, count)?)?), out)
     })
 }
 

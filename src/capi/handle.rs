@@ -18,6 +18,9 @@ pub(super) trait Noun {
 }
 
 /// An object with the mark that tells it from freed memory and from other objects.
+///
+/// The mark comes first in every kind, so that it can be looked for in a handle of another kind.
+#[repr(C)]
 struct Handle<T> {
     magic: AtomicU64,
     poisoned: Arc<AtomicBool>,
@@ -36,26 +39,28 @@ pub(super) struct Poison {
 impl Poison {
     /// Watches the objects that are borrowed from now on.
     pub(super) fn watch() -> Self {
-        Self { from: BORROWED.with_borrow(Vec::len) }
+        // A thread that is ending may have lost its list already; it then goes without.
+        Self { from: BORROWED.try_with(|flags| flags.borrow().len()).unwrap_or_default() }
     }
 
     /// Marks them as unusable.
     pub(super) fn poison(&self) {
-        let mark = |flags: &Vec<Arc<AtomicBool>>| {
-            flags.iter().skip(self.from).for_each(|flag| flag.store(true, Ordering::Relaxed));
+        let mark = |flags: &RefCell<Vec<Arc<AtomicBool>>>| {
+            flags.borrow().iter().skip(self.from).for_each(|flag| flag.store(true, Ordering::Relaxed));
         };
-        BORROWED.with_borrow(mark);
+        let _ = BORROWED.try_with(mark);
     }
 }
 
 impl Drop for Poison {
     fn drop(&mut self) {
-        BORROWED.with_borrow_mut(|flags| flags.truncate(self.from));
+        let _ = BORROWED.try_with(|flags| flags.borrow_mut().truncate(self.from));
     }
 }
 
 /// Gives a new handle to the caller.
 pub(super) fn give<N: Noun>(object: N::Object, out: *mut *mut N) -> Result<()> {
+    check_place(out)?;
     let handle = Handle { magic: AtomicU64::new(N::MAGIC), poisoned: Arc::default(), object };
     let pointer = Box::into_raw(Box::new(handle));
     write(out, pointer.cast()).inspect_err(|_| {
@@ -70,15 +75,18 @@ pub(super) fn borrow<'a, N: Noun>(pointer: *const N) -> Result<&'a N::Object> {
     if pointer.is_null() || !pointer.is_aligned() {
         return Err(Error::handle(format!("{} is {pointer:?}", N::NAME)));
     }
-    // SAFETY: by the contract of every function the handle lives; a freed one is found out below at best.
-    let handle = unsafe { &*pointer };
-    if handle.magic.load(Ordering::Acquire) != N::MAGIC {
+    // SAFETY: by the contract of every function the handle lives, and every kind of handle begins with its
+    // mark; a freed one is found out below at best.
+    let magic = unsafe { &*pointer.cast::<AtomicU64>() };
+    if magic.load(Ordering::Acquire) != N::MAGIC {
         return Err(Error::handle(format!("not a living {}: freed already, or another handle", N::NAME)));
     }
+    // SAFETY: the mark says that it is a living handle of this kind.
+    let handle = unsafe { &*pointer };
     if handle.poisoned.load(Ordering::Relaxed) {
         return Err(Error::state(format!("{} is unusable after an internal error: free it", N::NAME)));
     }
-    BORROWED.with_borrow_mut(|flags| flags.push(Arc::clone(&handle.poisoned)));
+    let _ = BORROWED.try_with(|flags| flags.borrow_mut().push(Arc::clone(&handle.poisoned)));
     Ok(&handle.object)
 }
 
@@ -88,19 +96,25 @@ pub(super) fn free<N: Noun>(pointer: *mut N) {
     if pointer.is_null() || !pointer.is_aligned() {
         return;
     }
-    // SAFETY: by the contract the handle lives; a freed one is found out below at best.
-    let handle = unsafe { &*pointer };
-    if handle.magic.swap(0, Ordering::AcqRel) == N::MAGIC {
+    // SAFETY: as in `borrow`.
+    let magic = unsafe { &*pointer.cast::<AtomicU64>() };
+    if magic.compare_exchange(N::MAGIC, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
         // SAFETY: made by `give`, and the exchange above lets only one caller come here.
         drop(unsafe { Box::from_raw(pointer) });
     }
 }
 
-/// Writes a result where the caller wants it.
-pub(super) fn write<T>(out: *mut T, value: T) -> Result<()> {
+/// Checks the place that a result is to be written to, before anything is done for it.
+pub(super) fn check_place<T>(out: *mut T) -> Result<()> {
     if out.is_null() || !out.is_aligned() {
         return Err(Error::argument(format!("the place for a result is {out:?}")));
     }
+    Ok(())
+}
+
+/// Writes a result where the caller wants it.
+pub(super) fn write<T>(out: *mut T, value: T) -> Result<()> {
+    check_place(out)?;
     // SAFETY: not NULL, aligned, and by the contract valid for one value.
     unsafe { out.write(value) };
     Ok(())
@@ -202,7 +216,27 @@ fn size_field<T: Sized32>(pointer: *const T) -> Result<usize> {
             T::FIRST_BYTES
         )));
     }
+    check_most::<T>(size)?;
     Ok(size)
+}
+
+/// The most bytes that a struct of any version has: what claims more was never set up.
+const MOST_BYTES: usize = 4096;
+
+fn check_most<T: Sized32>(size: usize) -> Result<()> {
+    if size > MOST_BYTES {
+        let text = format!("{}.struct_size is {size}, expected at most {MOST_BYTES}", T::NAME);
+        return Err(Error::argument(format!("{text}: call its init function, or set it to sizeof")));
+    }
+    Ok(())
+}
+
+/// Refuses what a caller puts into room that is kept for later versions.
+pub(super) fn check_room(name: &str, room: &[u64]) -> Result<()> {
+    match room.iter().any(|&value| value != 0) {
+        true => Err(Error::unsupported(format!("{name}.reserved is not 0: this version has no use for it"))),
+        false => Ok(()),
+    }
 }
 
 /// Reads a struct of the caller's: what it lacks takes defaults, what it has beyond ours must be zero.
@@ -248,10 +282,11 @@ pub(super) fn init_sized<T: Sized32>(pointer: *mut T, size: usize) -> Result<()>
     if pointer.is_null() || !pointer.is_aligned() {
         return Err(Error::argument(format!("{} is {pointer:?}", T::NAME)));
     }
-    if size < T::FIRST_BYTES || size > isize::MAX as usize {
+    if size < T::FIRST_BYTES {
         let expected = T::FIRST_BYTES;
         return Err(Error::argument(format!("{} of {size} bytes, expected at least {expected}", T::NAME)));
     }
+    check_most::<T>(size)?;
     let own = size.min(size_of::<T>());
     let value = T::initial();
     // SAFETY: the caller says that the struct has `size` bytes.

@@ -58,7 +58,7 @@ pub extern "C" fn vxf_status_name(status: vxf_status) -> *const c_char {
 /// Borrowed, valid until the next failing call on this thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn vxf_last_error_message() -> *const c_char {
-    with_last(|last| last.message.as_ptr())
+    with_last(|last| last.message.as_ptr()).unwrap_or(c"".as_ptr())
 }
 
 /// The parts of this thread's last error that a program may want apart from the text.
@@ -109,7 +109,7 @@ pub unsafe extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_st
             path: last.path.as_ptr(),
             ..vxf_error_info::initial()
         });
-        write_sized(out, info)
+        write_sized(out, info.unwrap_or_else(vxf_error_info::initial))
     })
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::capi::batch::vxf_batch;
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, array, array_mut, borrow, free, give, init_sized, read_sized_or_default, text, write,
-    write_sized,
+    Noun, Sized32, array, array_mut, borrow, check_place, free, give, init_sized,
+    read_sized_or_default, text, write, write_sized,
 };
 use crate::capi::loader_options::vxf_loader_options;
 use crate::capi::sampler::vxf_sampler;
@@ -47,7 +47,8 @@ pub unsafe extern "C" fn vxf_loader_options_init(
 ///
 /// The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
 /// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
-/// entry that a subject lacks, ERR_MEMORY where the batches do not fit, ERR_NO_DEVICE, ERR_UNSUPPORTED.
+/// entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
+/// ERR_NO_DEVICE, ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_new(
     sampler: *const vxf_sampler,
@@ -74,7 +75,7 @@ pub unsafe extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64
     guard_done(|| write(out, borrow(loader)?.plan()?.batches()))
 }
 
-/// Waits for the next batch, in epoch order, at most timeout_ns nanoseconds; -1 is for ever, 0 not at all.
+/// Waits for the next batch, in epoch order, at most timeout_ns nanoseconds; below 0 for ever, 0 not at all.
 ///
 /// Release the batch with vxf_batch_release(). Gives END after the epoch's last batch, TIMEOUT, CANCELLED;
 /// *out is then untouched. With every batch held by you there is nothing to wait for but your own release.
@@ -87,9 +88,8 @@ pub unsafe extern "C" fn vxf_loader_next(
     out: *mut *mut vxf_batch,
 ) -> vxf_status {
     guard(|| {
-        if out.is_null() {
-            return Err(Error::argument("the place for a batch is NULL"));
-        }
+        // A batch that could not be written would be lost to the epoch.
+        check_place(out)?;
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         Ok(match borrow(loader)?.next(timeout)? {
             Next::Batch(batch) => {
@@ -106,27 +106,24 @@ pub unsafe extern "C" fn vxf_loader_next(
 /// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch. Start begins anew.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
-    guard_done(|| {
-        borrow(loader)?.cancel();
-        Ok(())
-    })
+    guard_done(|| borrow(loader)?.cancel())
 }
 
-/// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; -1 is for ever.
+/// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; below 0 for ever.
 ///
 /// Gives TIMEOUT where a thread still reads. The handle must still be freed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
     guard(|| {
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
-        let ended = borrow(loader)?.close(timeout);
+        let ended = borrow(loader)?.close(timeout)?;
         Ok(if ended { vxf_status::OK } else { vxf_status::TIMEOUT })
     })
 }
 
 /// Writes the loader's place as a text of *inout_size bytes at most, its closing 0 counted.
 ///
-/// The place is behind the last batch that vxf_loader_next() gave. Ask for the size with text NULL.
+/// The place is behind the last batch that vxf_loader_next() gave. With text NULL only the size is written.
 /// Errors: ERR_BUFFER where the text does not fit; *inout_size is then what it needs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_save_state(
@@ -183,7 +180,7 @@ pub struct vxf_loader_stats {
     pub wait_ns: u64,
     /// How long all threads together read and transformed, in nanoseconds.
     pub work_ns: u64,
-    /// How long all threads together waited for a batch to be released, in nanoseconds.
+    /// How long all threads together had nothing to do: every batch ready or held, or the epoch over.
     pub idle_ns: u64,
     /// Batches that callers hold now.
     pub held: u64,

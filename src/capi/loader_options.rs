@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 
 use crate::capi::dataset::unknown;
-use crate::capi::handle::{Sized32, array, text};
+use crate::capi::handle::{Sized32, array, check_room, text};
 use crate::capi::tensor::{vxf_device, vxf_dtype};
 use crate::capi::transform::{chain, vxf_transform};
 use crate::device::cuda_device_count;
@@ -143,7 +143,7 @@ pub struct vxf_loader_options {
     pub batch_size: u32,
     /// How many batches are kept ready; 0 is 2.
     pub prefetch: u32,
-    /// The threads that fill batches; 0 is one for each core, 8 at most.
+    /// The threads that fill batches, 1024 at most; 0 is one for each core, but no more than 8.
     pub threads: u32,
     /// The order of an epoch.
     pub order: vxf_order,
@@ -206,6 +206,7 @@ unsafe impl Sized32 for vxf_loader_options {
 impl vxf_category {
     fn parse(&self) -> Result<CategoryOptions> {
         let name = text(self.name, "category name")?.to_owned();
+        check_room("vxf_category", &self.reserved)?;
         let place = |error: Error| error.at(format!("category \"{name}\""));
         let entries = array(self.entries, self.entry_count, "entries").map_err(place)?;
         let entries = entries.iter().map(|&entry| text(entry, "entry").map(str::to_owned));
@@ -231,7 +232,7 @@ impl vxf_category {
             padding,
             pad_value: self.pad_value,
             fit,
-            squeeze_channel: flag("squeeze_channel", self.squeeze_channel)?,
+            squeeze_channel: flag("squeeze_channel", self.squeeze_channel).map_err(place)?,
             name,
         })
     }

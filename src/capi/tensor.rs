@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
 use crate::error::{Error, Result};
-use crate::sys::{Fit, Stored, Target, gather};
+use crate::sys::{Fit, Stored, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
 
 /// The type of one voxel: DLPack's type code times 256, plus the bits.
@@ -72,7 +72,7 @@ const _: () = assert!(VXF_MAX_AXES == MAX_AXES && VXF_MAX_NDIM == MAX_AXES + 2);
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxf_tensor {
-    /// Set by the caller: sizeof(vxf_tensor).
+    /// Set by the caller, also in tensors that are filled: sizeof(vxf_tensor).
     pub struct_size: u32,
     /// The dtype.
     pub dtype: vxf_dtype,
@@ -86,7 +86,8 @@ pub struct vxf_tensor {
     pub ndim: i64,
     /// The extent of each axis, in elements.
     pub shape: [i64; VXF_MAX_NDIM],
-    /// The elements from one position of an axis to the next; all 0 in a tensor that you pass means dense.
+    /// The elements from one position of an axis to the next, none below 0; all 0 in a tensor that you pass
+    /// means dense.
     pub strides: [i64; VXF_MAX_NDIM],
 }
 
@@ -220,10 +221,14 @@ impl Given {
     /// A dense copy of the elements.
     pub(super) fn to_dense(&self) -> Result<Vec<u8>> {
         let bytes = self.bytes()?;
-        let Some(strides) = &self.strides else { return Ok(bytes.to_vec()) };
+        let Some(strides) = &self.strides else {
+            let mut copy = zeroed_bytes(bytes.len())?;
+            copy.copy_from_slice(bytes);
+            return Ok(copy);
+        };
         let voxel = self.dtype.byte_len();
         let count: usize = self.extents.iter().product();
-        let mut into = vec![0u8; count * voxel];
+        let mut into = zeroed_bytes(count * voxel)?;
         let steps: Vec<isize> = strides.iter().map(|&stride| stride * voxel as isize).collect();
         // A gather has one axis less than a tensor may have, so the slowest is walked here.
         let (Some((&outer, inner)), Some((&step, inner_steps))) =

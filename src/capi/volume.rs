@@ -160,9 +160,8 @@ impl vxf_region {
 
 /// Reads a region of one entry, or of all of a category for a NULL entry, into your tensor.
 ///
-/// offset and shape have one number a spatial axis, slowest first; NULL for both is the whole volume. What
-/// lies outside is 0. out says the wanted dtype and owns the memory: dense, (channel, spatial axes), where
-/// a single channel may be left out.
+/// A NULL region is the whole volume; what lies outside is 0. out tells the wanted dtype and where to write:
+/// its data, dense, (channel, spatial axes), where a single channel may be left out.
 /// Errors: ERR_RANGE where a value does not fit the dtype; ERR_ARGUMENT where out has another shape.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_dataset_read(

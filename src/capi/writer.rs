@@ -3,12 +3,13 @@
 #![allow(non_camel_case_types)]
 
 use std::ffi::{c_char, c_void};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, TryLockError};
 
 use crate::capi::dataset::{unknown, vxf_dataset};
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, array, borrow, free, give, init_sized, path, read_sized_or_default, text, text_or_null,
+    Noun, Sized32, array, borrow, check_room, free, give, init_sized, path, read_sized_or_default, text,
+    text_or_null,
 };
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_tensor};
@@ -93,8 +94,17 @@ pub unsafe extern "C" fn vxf_writer_create(
 
 /// Runs something with the writer, as long as it is not finished.
 fn with_writer<T>(writer: *mut vxf_writer, run: impl FnOnce(&mut DatasetWriter) -> Result<T>) -> Result<T> {
-    let mut writer = borrow(writer)?.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut writer = lock(borrow(writer)?)?;
     run(writer.as_mut().ok_or_else(|| Error::state("the writer is finished"))?)
+}
+
+/// The writer, unless a call is on its way: a progress callback that waited for it would wait for ever.
+fn lock(writer: &Mutex<Option<DatasetWriter>>) -> Result<MutexGuard<'_, Option<DatasetWriter>>> {
+    match writer.try_lock() {
+        Ok(writer) => Ok(writer),
+        Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+        Err(TryLockError::WouldBlock) => Err(Error::state("the writer is busy with another call")),
+    }
 }
 
 /// Begins a subject; the entries that follow are its.
@@ -175,9 +185,10 @@ pub unsafe extern "C" fn vxf_writer_add_dataset(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_writer_finish(writer: *mut vxf_writer) -> vxf_status {
     guard_done(|| {
-        let mut writer = borrow(writer)?.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut finished = writer.take().ok_or_else(|| Error::state("the writer is finished"))?;
-        finished.finish()
+        let mut writer = lock(borrow(writer)?)?;
+        writer.as_mut().ok_or_else(|| Error::state("the writer is finished"))?.finish()?;
+        *writer = None;
+        Ok(())
     })
 }
 
@@ -272,6 +283,7 @@ pub unsafe extern "C" fn vxf_montage_options_init(
 
 /// A column's tensor with its dense bytes, its look and its title.
 fn column<'a>(column: &vxf_montage_column) -> Result<(Given, Vec<u8>, Look, &'a str)> {
+    check_room("vxf_montage_column", &column.reserved)?;
     let given = Given::read(column.volume, "column")?;
     let look = match column.look {
         vxf_look::AUTO if given.dtype.is_float() => Look::Grey,

@@ -10,10 +10,13 @@ use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
 use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, worker};
 use crate::plan::{Plan, Sampler};
-use crate::sys::{Process, core_count};
+use crate::sys::{Process, check_memory, core_count};
 
 /// The most threads that are started where nobody says how many.
 const MOST_THREADS: usize = 8;
+
+/// The most threads that are started for anybody.
+const THREAD_LIMIT: usize = 1024;
 
 /// What a loader, its threads and its batches share.
 #[derive(Debug)]
@@ -75,11 +78,18 @@ impl Loader {
     /// `Argument` where options contradict each other or the data; `NotFound` for a category or entry that
     /// a subject lacks; `Memory` where the slots do not fit.
     pub fn new(sampler: Arc<Sampler>, options: LoaderOptions) -> Result<Self> {
+        if options.threads > THREAD_LIMIT {
+            let text = format!("threads is {}, expected at most {THREAD_LIMIT}", options.threads);
+            return Err(Error::argument(text));
+        }
         let plan = Arc::new(Plan::new(sampler, options.epoch)?);
         let layout = Layout::new(&plan, &options)?;
         let row_bytes = layout.row_bytes()?;
-        let slots = options.prefetch.max(1) + 1;
+        let slots = options.prefetch.max(1).saturating_add(1);
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
+        check_memory(Slot::needed_bytes(rows, &row_bytes).saturating_mul(slots as u128)).map_err(
+            |error| error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)")),
+        )?;
         let memory = (0..slots).map(|_| Slot::new(rows, &row_bytes).map(Arc::new));
         let memory: Vec<Arc<Slot>> = memory.collect::<Result<_>>()?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
@@ -209,29 +219,36 @@ impl Loader {
     }
 
     /// Wakes every waiting [`Loader::next`] and ends the epoch; a start begins anew.
-    pub fn cancel(&self) {
-        let Ok(shared) = self.shared() else { return };
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn cancel(&self) -> Result<()> {
+        let shared = self.shared()?;
         let mut ring = shared.lock();
         ring.give_up();
         ring.cancelled = true;
         drop(ring);
         shared.ready.notify_all();
+        Ok(())
     }
 
     /// Cancels for good and waits until the threads have ended; true where they have.
-    pub fn close(&self, timeout: Option<Duration>) -> bool {
-        let Ok(shared) = self.shared() else { return true };
+    ///
+    /// # Errors
+    /// `Forked`.
+    pub fn close(&self, timeout: Option<Duration>) -> Result<bool> {
+        let shared = self.shared()?;
         let begun = Instant::now();
         end(shared);
         let mut ring = shared.lock();
         while ring.workers > 0 {
             ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
                 None => shared.ended.wait(ring).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return false,
+                Some(left) if left.is_zero() => return Ok(false),
                 Some(left) => shared.ended.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
-        true
+        Ok(true)
     }
 
     /// The place behind the last batch that was lent, as text.

@@ -11,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::plan::{Plan, Sample};
 use crate::sys::RowBuffer;
 
+/// What a buffer takes however small it is.
+const LEAST_BUFFER_BYTES: u128 = 4096;
+
 /// The memory of one batch: a buffer a category.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -22,6 +25,13 @@ impl Slot {
     pub(super) fn new(rows: usize, row_bytes: &[usize]) -> Result<Self> {
         let buffers = row_bytes.iter().map(|&bytes| RowBuffer::zeroed(rows, bytes));
         Ok(Self { buffers: buffers.collect::<Result<_>>()? })
+    }
+
+    /// The bytes that a slot of this many rows takes at least, what is kept of its samples counted.
+    pub(super) fn needed_bytes(rows: usize, row_bytes: &[usize]) -> u128 {
+        let own = (size_of::<Option<Sample>>() + row_bytes.len() * size_of::<i32>()) as u128;
+        let buffers = row_bytes.iter().map(|&bytes| (rows as u128 * bytes as u128).max(LEAST_BUFFER_BYTES));
+        rows as u128 * own + buffers.sum::<u128>()
     }
 
     pub(super) fn byte_len(&self) -> usize {

@@ -36,15 +36,8 @@ pub(super) fn load(plan: &Plan, text: &str) -> Result<Place> {
         }
     }
     let number = |key: &str| state.get(key).and_then(Value::as_u64).ok_or_else(damaged);
-    let place = Place { epoch: number("epoch")?, place: number("sample")? };
-    if place.place > plan.len() {
-        return Err(Error::argument(format!(
-            "the state is behind sample {} of an epoch of {}",
-            place.place,
-            plan.len()
-        )));
-    }
-    Ok(place)
+    // With another batch size, what is dropped or padded at the epoch's end may make it shorter: it is over then.
+    Ok(Place { epoch: number("epoch")?, place: number("sample")?.min(plan.len()) })
 }
 
 /// What tells this plan's epochs from those of others; batch size and threads may change.

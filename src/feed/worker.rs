@@ -24,9 +24,12 @@ pub(super) fn run(shared: &Arc<Shared>) {
     while let Some(ticket) = next_ticket(shared) {
         let begun = Instant::now();
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
-        let outcome = filled.unwrap_or_else(|_| {
+        let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
-            Err(Error::internal(format!("voxfeed panicked while reading sample {}", ticket.place)))
+            let text = payload.downcast_ref::<&str>().map(ToString::to_string);
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
+            let place = format!("place {} of epoch {}", ticket.place, ticket.epoch);
+            Err(Error::internal(format!("voxfeed panicked while it read the sample at {place}: {text}")))
         });
         add_time(&shared.counters.work_ns, begun.elapsed());
         let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Handles;
@@ -48,10 +48,15 @@ impl Files {
     /// Whether this file's bytes come through a map.
     pub fn maps(&self, path: &Path) -> bool {
         match self.io {
-            Io::Auto => !is_network_file(path),
+            // A file that is mapped already has been found local.
+            Io::Auto => self.lock().open.contains_key(path) || !is_network_file(path),
             Io::Positional => false,
             Io::Map => true,
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Maps> {
+        self.maps.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The map of a file, opened now or kept from before.
@@ -59,7 +64,7 @@ impl Files {
     /// # Errors
     /// `NotFound` or `Io` where the file cannot be mapped.
     pub fn map(&self, path: &Path) -> Result<Arc<FileMap>> {
-        let mut maps = self.maps.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut maps = self.lock();
         maps.uses += 1;
         let now = maps.uses;
         if let Some((map, used)) = maps.open.get_mut(path) {

@@ -285,15 +285,22 @@ impl Converter {
         Self { source: from.byte_len(), target: into.byte_len(), swapped, plain, scaled }
     }
 
+    /// What it takes to turn a row whose elements lie `step` bytes apart.
+    pub(super) fn way(&self, step: isize) -> Way {
+        if self.swapped || self.plain.is_some() || self.scaled.is_some() {
+            Way::Convert
+        } else if step == self.source as isize {
+            Way::Copy
+        } else {
+            Way::Collect
+        }
+    }
+
     /// Converts a row whose elements lie `step` bytes apart in `source`, from its first byte on (or, for a
     /// negative step, from its last element back); true where all fit.
     pub(super) fn row(&self, source: &[u8], step: isize, target: &mut [u8]) -> bool {
         if step == self.source as isize && !self.swapped {
             return self.packed(source, target);
-        }
-        if self.plain.is_none() && self.scaled.is_none() {
-            self.pack(source, step, 0, target);
-            return true;
         }
         let mut chunk = [0u8; CHUNK * 8];
         let mut fits = true;
@@ -337,22 +344,33 @@ impl Converter {
     /// Collects spaced or byte-swapped elements, from element `skip` on, side by side.
     fn pack(&self, source: &[u8], step: isize, skip: usize, packed: &mut [u8]) {
         let skipped = skip * step.unsigned_abs();
-        match (self.source, step) {
-            _ if step < 0 => {
-                let end = source.len().saturating_sub(skipped);
-                spaced(source.get(..end).unwrap_or_default(), step, self.source, packed);
-            }
-            (len, step) => {
-                let source = source.get(skipped..).unwrap_or_default();
-                if !interleaved(source, step.unsigned_abs(), len, packed) {
-                    spaced(source, step, len, packed);
-                }
-            }
-        }
+        let rest =
+            if step < 0 { source.get(..source.len().saturating_sub(skipped)) } else { source.get(skipped..) };
+        collect(rest.unwrap_or_default(), step, self.source, packed);
         if self.swapped {
             packed.chunks_exact_mut(self.source).for_each(<[u8]>::reverse);
         }
     }
+}
+
+/// What it takes to turn a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// A copy.
+    Copy,
+    /// Spaced elements side by side, each as it is.
+    Collect,
+    /// Another dtype, scale or byte order.
+    Convert,
+}
+
+/// Collects elements of `len` bytes that lie `step` bytes apart, from the first on, or from the last back.
+#[inline(always)]
+pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) -> bool {
+    if step <= 0 || !interleaved(source, step.unsigned_abs(), len, packed) {
+        spaced(source, step, len, packed);
+    }
+    true
 }
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
@@ -370,6 +388,7 @@ fn spaced(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
 /// Collects one of two, three or four interleaved channels; false for any other spacing.
 ///
 /// With the spacing known when it is compiled, the loop becomes a few shuffles.
+#[inline(always)]
 fn interleaved(source: &[u8], step: usize, len: usize, packed: &mut [u8]) -> bool {
     macro_rules! every {
         ($($len:literal of $step:literal),*) => {

@@ -6,13 +6,16 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::convert::{Converter, Fit, Scale};
+use crate::sys::convert::{Converter, Fit, Scale, Way, collect};
+use crate::sys::memory::copy;
 use crate::voxel::{DType, MAX_AXES, Run};
 
 /// The most axes of a gather: the channel and the spatial ones.
 const MAX_GATHER: usize = MAX_AXES + 1;
-/// How many rows ahead the next source row is asked for.
-const PREFETCH_ROWS: usize = 8;
+/// How many rows ahead a source row is asked for, and how much of it.
+const PREFETCH_ROWS: isize = 8;
+#[cfg(target_arch = "x86_64")]
+const PREFETCH_BYTES: usize = 512;
 
 /// A strided view of stored voxels.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +54,13 @@ struct Axis {
     extent: usize,
     source: isize,
     target: usize,
+}
+
+impl Axis {
+    /// An axis of one position, for a gather that has but one other.
+    fn single() -> Self {
+        Self { runs: vec![Run { output: 0, len: 1, source: 0, step: 1 }], extent: 1, source: 0, target: 0 }
+    }
 }
 
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
@@ -190,9 +200,10 @@ fn join(axes: &mut Vec<Axis>) {
 }
 
 /// Puts axes whose source positions lie close together inside, so that interleaved channels are taken from
-/// one cache line; the last axis stays last, because its destination is the row.
+/// lines that are in the cache. The last two axes stay: their rows are many, evenly spaced and turned at once.
 fn by_locality(axes: &mut [Axis]) {
-    if let Some((_, outer)) = axes.split_last_mut() {
+    let outer = axes.len().saturating_sub(2);
+    if let Some(outer) = axes.get_mut(..outer) {
         outer.sort_by_key(|axis| std::cmp::Reverse(axis.source.unsigned_abs()));
     }
 }
@@ -205,55 +216,101 @@ struct Walk<'a> {
     into: usize,
 }
 
+/// Evenly spaced rows on both sides: those of one run of the last but one axis.
+struct Rows {
+    from: usize,
+    from_step: isize,
+    from_len: usize,
+    into: usize,
+    into_step: usize,
+    into_len: usize,
+    count: usize,
+}
+
 impl Walk<'_> {
     /// Walks the axes from the outermost on; `place` are the bytes of their position 0 on both sides.
     fn axes(&self, axes: &[Axis], place: (usize, usize), target: &mut [u8]) -> Result<bool> {
-        let Some((axis, inner)) = axes.split_first() else { return Ok(true) };
         let mut fits = true;
-        for run in &axis.runs {
-            let mut from = offset(place.0, run.source as isize, axis.source)?;
-            let step = run.step * axis.source;
-            let mut start = place.1 + run.output * axis.target;
-            if inner.is_empty() {
-                let into = target.get_mut(start..start + run.len * self.into);
-                fits &= self.row(from, step, run.len, into.unwrap_or_default())?;
-                continue;
-            }
-            for k in 0..run.len {
-                self.prefetch(from, step);
-                fits &= self.axes(inner, (from, start), target)?;
-                if k + 1 < run.len {
-                    from = offset(from, 1, step)?;
-                    start += axis.target;
+        match axes {
+            [] => {}
+            [last] => fits = self.plane(&Axis::single(), last, (place, target))?,
+            [axis, last] => fits = self.plane(axis, last, (place, target))?,
+            [axis, inner @ ..] => {
+                for run in &axis.runs {
+                    let from = offset(place.0, run.source as isize, axis.source)?;
+                    for k in 0..run.len {
+                        let from = offset(from, k as isize, run.step * axis.source)?;
+                        let into = place.1 + (run.output + k) * axis.target;
+                        fits &= self.axes(inner, (from, into), target)?;
+                    }
                 }
             }
         }
         Ok(fits)
     }
 
-    /// One row of the innermost axis.
-    fn row(&self, from: usize, step: isize, len: usize, into: &mut [u8]) -> Result<bool> {
-        let span = (len - 1) * step.unsigned_abs();
-        let low = if step < 0 { from.saturating_sub(span) } else { from };
-        let source = self.bytes.get(low..low + span + self.voxel);
-        let source = source.ok_or_else(|| Error::internal("a row lies outside its checked source"))?;
-        Ok(self.converter.row(source, step, into))
+    /// The last two axes: every run of the one crossed with every run of the other.
+    fn plane(&self, axis: &Axis, last: &Axis, (place, target): ((usize, usize), &mut [u8])) -> Result<bool> {
+        let mut fits = true;
+        for across in &axis.runs {
+            let from = offset(place.0, across.source as isize, axis.source)?;
+            for along in &last.runs {
+                let step = along.step * last.source;
+                let span = (along.len - 1) * step.unsigned_abs();
+                let begin = offset(from, along.source as isize, last.source)?;
+                let rows = Rows {
+                    from: if step < 0 { begin.saturating_sub(span) } else { begin },
+                    from_step: across.step * axis.source,
+                    from_len: span + self.voxel,
+                    into: place.1 + across.output * axis.target + along.output * self.into,
+                    into_step: axis.target,
+                    into_len: along.len * self.into,
+                    count: across.len,
+                };
+                fits &= match self.converter.way(step) {
+                    Way::Copy => self.rows(&rows, target, |from, into| {
+                        copy(from, into);
+                        true
+                    }),
+                    Way::Collect => {
+                        self.rows(&rows, target, |from, into| collect(from, step, self.voxel, into))
+                    }
+                    Way::Convert => {
+                        self.rows(&rows, target, |from, into| self.converter.row(from, step, into))
+                    }
+                }?;
+            }
+        }
+        Ok(fits)
+    }
+
+    /// Turns one row after the other.
+    #[inline(always)]
+    fn rows(&self, rows: &Rows, target: &mut [u8], turn: impl Fn(&[u8], &mut [u8]) -> bool) -> Result<bool> {
+        let (mut from, mut into) = (rows.from, rows.into);
+        let mut fits = true;
+        for _ in 0..rows.count {
+            self.prefetch(from, rows);
+            let source = self.bytes.get(from..from.wrapping_add(rows.from_len));
+            let (Some(source), Some(target)) = (source, target.get_mut(into..into + rows.into_len)) else {
+                return Err(Error::internal("a row lies outside its checked source"));
+            };
+            fits &= turn(source, target);
+            from = from.wrapping_add_signed(rows.from_step);
+            into += rows.into_step;
+        }
+        Ok(fits)
     }
 
     /// Asks for the row that is a few ahead, so that its cache lines are on the way.
     #[inline(always)]
-    fn prefetch(&self, from: usize, step: isize) {
-        let ahead = from.wrapping_add_signed(step.wrapping_mul(PREFETCH_ROWS as isize));
+    fn prefetch(&self, from: usize, rows: &Rows) {
+        let ahead = from.wrapping_add_signed(rows.from_step.wrapping_mul(PREFETCH_ROWS));
         #[cfg(target_arch = "x86_64")]
-        for line in 0..4 {
-            if let Some(byte) = self.bytes.get(ahead.wrapping_add(line * 64)) {
-                // SAFETY: a prefetch of an address inside a live slice; it reads nothing that a program sees.
-                unsafe {
-                    std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
-                        std::ptr::from_ref(byte).cast(),
-                    );
-                }
-            }
+        for line in (0..rows.from_len.min(PREFETCH_BYTES)).step_by(64) {
+            let address = self.bytes.as_ptr().wrapping_add(ahead.wrapping_add(line));
+            // SAFETY: a prefetch reads nothing that a program sees and takes any address.
+            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast()) };
         }
         #[cfg(not(target_arch = "x86_64"))]
         let _ = ahead;

@@ -21,6 +21,6 @@ pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, gather};
 pub use hdf5::is_standard_big_endian;
 pub use map::{FileMap, is_network_file};
-pub use memory::AlignedBuffer;
+pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use process::{Process, core_count};
 pub use rows::{RowBuffer, RowMut, RowsRead};

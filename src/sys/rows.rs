@@ -34,12 +34,15 @@ impl RowBuffer {
     /// This many rows of this many bytes, all zero.
     ///
     /// # Errors
-    /// `Range` where the size overflows, `Memory` where the system has not that much.
+    /// `Memory` where the system has not that much.
     pub fn zeroed(rows: usize, row_bytes: usize) -> Result<Self> {
         let len = rows.checked_mul(row_bytes);
-        let len = len.ok_or_else(|| Error::range(format!("{rows} rows of {row_bytes} bytes overflow")))?;
-        let holders = (0..rows).map(|_| AtomicI32::new(FREE)).collect();
-        Ok(Self { memory: AlignedBuffer::zeroed(len)?, row_bytes, holders })
+        let refused = || Error::memory(format!("no memory for {rows} rows of {row_bytes} bytes"));
+        let memory = AlignedBuffer::zeroed(len.ok_or_else(refused)?)?;
+        let mut holders = Vec::new();
+        holders.try_reserve_exact(rows).map_err(|_| refused())?;
+        holders.extend((0..rows).map(|_| AtomicI32::new(FREE)));
+        Ok(Self { memory, row_bytes, holders })
     }
 
     /// Takes one row for writing.

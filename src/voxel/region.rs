@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::voxel::{MAX_AXES, Shape};
 
+/// How far a region may reach from a volume's first voxel.
+const FARTHEST: i64 = 1 << 62;
+
 /// Offset and shape inside a volume, in voxels; it may reach outside, where padding applies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Region {
@@ -14,8 +17,8 @@ impl Region {
     /// The region that begins at this offset, one number an axis, slowest first.
     ///
     /// # Errors
-    /// `Argument` where offset and shape have different numbers of axes; `Range` where the far corner
-    /// does not fit 63 bits.
+    /// `Argument` where offset and shape have different numbers of axes; `Range` where a corner is
+    /// farther from the volume than 62 bits count, so that arithmetic with regions cannot overflow.
     pub fn new(offset: &[i64], shape: Shape) -> Result<Self> {
         if offset.len() != shape.ndim() {
             let (given, expected) = (offset.len(), shape.ndim());
@@ -24,7 +27,7 @@ impl Region {
         let mut own = [0; MAX_AXES];
         for ((axis, &start), &extent) in own.iter_mut().zip(offset).zip(shape.extents()) {
             let end = i64::try_from(extent).ok().and_then(|extent| start.checked_add(extent));
-            if end.is_none() {
+            if end.is_none_or(|end| start < -FARTHEST || end > FARTHEST) {
                 return Err(Error::range(format!("a region of {extent} voxels from {start} on overflows")));
             }
             *axis = start;
@@ -111,7 +114,8 @@ mod tests {
     }
 
     #[test]
-    fn a_corner_beyond_63_bits_is_refused() {
+    fn a_corner_beyond_62_bits_is_refused() {
+        assert!(Region::new(&[i64::MIN], Shape::new(&[1]).unwrap()).is_err());
         assert!(Region::new(&[i64::MAX], Shape::new(&[1]).unwrap()).is_err());
         assert!(Region::new(&[0], Shape::new(&[usize::MAX]).unwrap()).is_err());
     }

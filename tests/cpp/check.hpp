@@ -113,9 +113,9 @@ inline int run_all() {
         std::string thrown_message;                                                                                    \
         try {                                                                                                          \
             (void)(expression);                                                                                        \
-        } catch (const voxfeed::error &thrown) {                                                                       \
-            thrown_status = thrown.status();                                                                           \
-            thrown_message = thrown.what();                                                                            \
+        } catch (const voxfeed::error &caught) {                                                                       \
+            thrown_status = caught.status();                                                                           \
+            thrown_message = caught.what();                                                                            \
         }                                                                                                              \
         const std::string told = std::string(#expression " gives ") + vxf_status_name(thrown_status) + " (" +          \
                                  thrown_message + ") for " #expected;                                                  \

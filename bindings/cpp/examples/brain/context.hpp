@@ -36,9 +36,16 @@ class context {
     static constexpr std::size_t count = 7 + 6 + 6 + 7 + 6 + 7 + 6;
 
     /// Room for patches of this shape.
-    explicit context(const patch_shape &shape) : shape_(shape), pitch_(shape[2] + 2 * margin) {
-        for (std::vector<float> &level : levels_) {
-            level.resize(std::size_t(shape[0] * shape[1] * pitch_));
+    explicit context(const patch_shape &shape) : shape_(shape) {
+        for (const ring &around : rings) {
+            std::int64_t &margin = margins_[std::size_t(around.level)];
+            margin = std::max<std::int64_t>(margin, around.distance);
+        }
+        for (std::size_t at = 0; at < radii.size(); ++at) {
+            levels_[at].resize(std::size_t(shape[0] * shape[1] * pitch(at)));
+        }
+        for (std::size_t i = 1; i < shares_.size(); ++i) {
+            shares_[i] = 1.0F / float(i);
         }
         std::size_t next = 0;
         for (const ring &around : rings) {
@@ -55,19 +62,20 @@ class context {
 
     /// Looks at a dense patch. What lies outside it is taken to be like its border.
     void look(const float *patch) {
-        for (std::int64_t row = 0; row < shape_[0] * shape_[1]; ++row) {
-            std::copy(patch + row * shape_[2], patch + (row + 1) * shape_[2], inner(levels_[0], row));
+        const std::int64_t rows = shape_[0] * shape_[1];
+        for (std::int64_t row = 0; row < rows; ++row) {
+            std::copy(patch + row * shape_[2], patch + (row + 1) * shape_[2], inner(0, row));
         }
         for (std::size_t at = 1; at < radii.size(); ++at) {
             // A box of a box: what is blurred already needs the rest of the radius only.
-            levels_[at] = levels_[at - 1];
-            blur(levels_[at], radii[at] - radii[at - 1]);
+            blur(at, radii[at] - radii[at - 1]);
         }
-        for (std::vector<float> &level : levels_) {
-            for (std::int64_t row = 0; row < shape_[0] * shape_[1]; ++row) {
-                float *first = inner(level, row);
-                std::fill(first - margin, first, first[0]);
-                std::fill(first + shape_[2], first + shape_[2] + margin, first[shape_[2] - 1]);
+        for (std::size_t at = 0; at < radii.size(); ++at) {
+            for (std::int64_t row = 0; row < rows; ++row) {
+                float *first = inner(at, row);
+                float *end = first + shape_[2];
+                std::fill(first - margins_[at], first, first[0]);
+                std::fill(end, end + margins_[at], end[-1]);
             }
         }
     }
@@ -79,8 +87,7 @@ class context {
             const feature &seen = features_[i];
             const std::int64_t z = std::clamp<std::int64_t>(depth + seen.depth, 0, shape_[0] - 1);
             const std::int64_t y = std::clamp<std::int64_t>(height + seen.height, 0, shape_[1] - 1);
-            at[i] = levels_[std::size_t(seen.level)].data() + (z * shape_[1] + y) * pitch_ + margin +
-                    (mirrored ? -seen.width : seen.width);
+            at[i] = inner(std::size_t(seen.level), z * shape_[1] + y) + (mirrored ? -seen.width : seen.width);
         }
         return at;
     }
@@ -89,25 +96,48 @@ class context {
     const patch_shape &shape() const { return shape_; }
 
   private:
-    static constexpr std::int64_t margin = 25;
+    /// The floats from one row of a level to the next: a margin on both sides holds what features reach for.
+    std::int64_t pitch(std::size_t at) const { return shape_[2] + 2 * margins_[at]; }
 
-    float *inner(std::vector<float> &level, std::int64_t row) const { return level.data() + row * pitch_ + margin; }
+    float *inner(std::size_t at, std::int64_t row) { return levels_[at].data() + row * pitch(at) + margins_[at]; }
+    const float *inner(std::size_t at, std::int64_t row) const {
+        return levels_[at].data() + row * pitch(at) + margins_[at];
+    }
 
-    void blur(std::vector<float> &level, int radius) {
+    /// Fills a level with the one before it, blurred.
+    void blur(std::size_t at, int radius) {
         for (std::int64_t z = 0; z < shape_[0]; ++z) {
             for (std::int64_t y = 0; y < shape_[1]; ++y) {
-                blur_along(inner(level, z * shape_[1] + y), shape_[2], 1, 1, radius);
+                blur_row(inner(at - 1, z * shape_[1] + y), inner(at, z * shape_[1] + y), radius);
             }
-            blur_along(inner(level, z * shape_[1]), shape_[1], pitch_, shape_[2], radius);
+            blur_along(inner(at, z * shape_[1]), shape_[1], pitch(at), radius);
         }
         for (std::int64_t y = 0; y < shape_[1]; ++y) {
-            blur_along(inner(level, y), shape_[0], shape_[1] * pitch_, shape_[2], radius);
+            blur_along(inner(at, y), shape_[0], shape_[1] * pitch(at), radius);
         }
     }
 
-    /// The mean of 2 * radius + 1 neighbours, by differences of running sums, for `width` lines side by side.
-    void blur_along(float *first, std::int64_t length, std::int64_t stride, std::int64_t width, int radius) {
-        sums_.assign(std::size_t((length + 1) * width), 0.0F);
+    /// The mean of 2 * radius + 1 neighbours in a row, fewer at its ends, by differences of running sums.
+    void blur_row(const float *row, float *to, int radius) {
+        const std::int64_t length = shape_[2];
+        sums_.resize(std::size_t(length) + 1);
+        float *sums = sums_.data();
+        sums[0] = 0.0F;
+        for (std::int64_t x = 0; x < length; ++x) {
+            sums[x + 1] = sums[x] + row[x];
+        }
+        for (std::int64_t x = 0; x < length; ++x) {
+            const std::int64_t low = std::max<std::int64_t>(x - radius, 0);
+            const std::int64_t high = std::min<std::int64_t>(x + radius + 1, length);
+            to[x] = (sums[high] - sums[low]) * shares_[std::size_t(high - low)];
+        }
+    }
+
+    /// The same across rows, for all voxels of a row side by side.
+    void blur_along(float *first, std::int64_t length, std::int64_t stride, int radius) {
+        const std::int64_t width = shape_[2];
+        sums_.resize(std::size_t((length + 1) * width));
+        std::fill(sums_.begin(), sums_.begin() + width, 0.0F);
         for (std::int64_t i = 0; i < length; ++i) {
             const float *from = first + i * stride;
             const float *before = sums_.data() + i * width;
@@ -119,7 +149,7 @@ class context {
         for (std::int64_t i = 0; i < length; ++i) {
             const std::int64_t from = std::max<std::int64_t>(i - radius, 0);
             const std::int64_t to = std::min<std::int64_t>(i + radius + 1, length);
-            const float share = 1.0F / float(to - from);
+            const float share = shares_[std::size_t(to - from)];
             const float *low = sums_.data() + from * width;
             const float *high = sums_.data() + to * width;
             for (std::int64_t x = 0; x < width; ++x) {
@@ -129,9 +159,10 @@ class context {
     }
 
     patch_shape shape_;
-    std::int64_t pitch_;
+    std::array<std::int64_t, radii.size()> margins_{};
     std::array<std::vector<float>, radii.size()> levels_;
     std::array<feature, count> features_{};
+    std::array<float, 2 * radii.back() + 2> shares_{};
     std::vector<float> sums_;
 };
 

@@ -27,8 +27,9 @@ voxels read(const voxfeed::dataset &data, const char *category, const voxfeed::e
 
 void draw(const std::string &path, const voxels &t1, const voxels &truth, const voxels &guess,
           const voxfeed::volume_info &info) {
-    voxels wrong(truth.size());
+    voxels real(truth.size()), wrong(truth.size());
     for (std::size_t i = 0; i < wrong.size(); ++i) {
+        real[i] = truth[i] != 0;
         wrong[i] = truth[i] != 0 && guess[i] == 0 ? 1 : truth[i] == 0 && guess[i] != 0 ? 2 : 0;
     }
     const auto labels = voxfeed::look::labels;
@@ -38,7 +39,7 @@ void draw(const std::string &path, const voxels &t1, const voxels &truth, const 
     options.affine = info.affine.data();
     voxfeed::save_montage(path,
                           {{{t1.data(), info.shape}, "input", voxfeed::look::grey},
-                           {{truth.data(), info.shape}, "truth", labels},
+                           {{real.data(), info.shape}, "truth", labels},
                            {{guess.data(), info.shape}, "prediction", labels},
                            {{wrong.data(), info.shape}, "missed / too much", labels}},
                           options);

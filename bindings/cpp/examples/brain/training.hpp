@@ -69,7 +69,7 @@ struct training_report {
 /// Learns from so many rows of voxels of each patch, at random places.
 inline double learn(classifier &network, std::vector<bench> &benches, const voxfeed::batch &batch, std::uint32_t seed,
                     float rate) {
-    constexpr int rows_of_patch = 48;
+    constexpr int rows_of_patch = 64;
     const float *voxels = batch.tensor("images").data<float>();
     const std::uint8_t *truth = batch.tensor("labels").data<std::uint8_t>();
     const std::size_t count = std::size_t(batch.size());

@@ -191,10 +191,10 @@ struct category {
 
 /// How a loader works.
 struct loader_options {
-    /// The samples of a batch; 0 is 1.
-    std::uint32_t batch_size = 0;
-    /// How many batches are kept ready; 0 is 2.
-    std::uint32_t prefetch = 0;
+    /// The samples of a batch.
+    std::uint32_t batch_size = 1;
+    /// How many batches are kept ready.
+    std::uint32_t prefetch = 2;
     /// The threads that fill batches; 0 is one for each core, 8 at most.
     std::uint32_t threads = 0;
     voxfeed::order order = voxfeed::order::sequential;
@@ -206,8 +206,8 @@ struct loader_options {
     bool endless = false;
     /// This process among those that share the epoch.
     std::uint32_t rank = 0;
-    /// The number of processes that share the epoch; 0 is 1.
-    std::uint32_t world_size = 0;
+    /// The number of processes that share the epoch.
+    std::uint32_t world_size = 1;
     /// The seed of order and regions.
     std::uint64_t seed = 0;
     /// What happens to the voxels; needed while the loader is made, not longer.
@@ -227,8 +227,8 @@ struct assembler_options {
     voxfeed::dtype dtype = voxfeed::dtype::f32;
     /// The dtype of sums; with f64, equal overlapping values come back exactly.
     voxfeed::dtype accumulate = voxfeed::dtype::f32;
-    /// Gaussian: the standard deviation as a share of the patch's extent; 0 is 0.125.
-    double sigma = 0.0;
+    /// Gaussian: the standard deviation as a share of the patch's extent.
+    double sigma = 0.125;
 };
 
 /// How a dataset file is written.
@@ -251,10 +251,10 @@ struct montage_column {
 struct montage_options {
     /// The axis that is cut across, 0 being the slowest.
     std::uint32_t axis = 0;
-    /// The number of slices, one a row, evenly spread over what is not background; 0 is 6.
-    std::uint32_t slices = 0;
-    /// The pixels of a slice's longer side; 0 is 240.
-    std::uint32_t tile_pixels = 0;
+    /// The number of slices, one a row, evenly spread over what is not background.
+    std::uint32_t slices = 6;
+    /// The pixels of a slice's longer side.
+    std::uint32_t tile_pixels = 240;
     /// The geometry of all columns, 16 numbers as in volume_info, or null. With it superior, else anterior is up.
     const double *affine = nullptr;
 };
