@@ -171,7 +171,8 @@ fn structs_have_the_same_size_in_c_and_rust_and_no_padding() {
     use voxfeed::capi::assembler::vxf_assembler_options;
     use voxfeed::capi::dataset::{vxf_dataset_options, vxf_file_options};
     use voxfeed::capi::library::vxf_error_info;
-    use voxfeed::capi::loader::{vxf_category, vxf_loader_options, vxf_loader_stats};
+    use voxfeed::capi::loader::vxf_loader_stats;
+    use voxfeed::capi::loader_options::{vxf_category, vxf_loader_options};
     use voxfeed::capi::sampler::vxf_sampler_options;
     use voxfeed::capi::tensor::{vxf_sample, vxf_tensor};
     use voxfeed::capi::volume::{vxf_region, vxf_volume_info};

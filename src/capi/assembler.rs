@@ -77,7 +77,7 @@ pub struct vxf_assembler_options {
     pub accumulate: vxf_dtype,
     /// Room, 0.
     pub reserved: u32,
-    /// Gaussian: the standard deviation as a share of the patch's extent; 0 is 0.125.
+    /// Gaussian: the standard deviation as a share of the patch's extent, 0.125 by default.
     pub sigma: f64,
 }
 
@@ -207,7 +207,8 @@ fn add(
 
 /// Writes the number of a subject that has become complete, each one once, in the order of completion.
 ///
-/// Gives NOT_READY where none has, END where every subject of the epoch has been taken.
+/// Gives NOT_READY where none has, END where every subject of the epoch has been taken or saved, whether
+/// it was asked for here or not.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_next_complete(
     assembler: *mut vxf_assembler,
@@ -304,7 +305,8 @@ pub unsafe extern "C" fn vxf_assembler_take(
 /// Saves a subject's result with the geometry of its first volume: .nii, .nii.gz, .npy or .h5 by the name.
 ///
 /// The file is complete or not there: it gets its name when all is written. The subject is then gone.
-/// Errors: as vxf_assembler_take(), and ERR_IO; the subject then stays, so it can be saved elsewhere.
+/// Errors: as vxf_assembler_take(), ERR_ARGUMENT for another ending, and ERR_IO; the subject then stays, so
+/// it can be saved elsewhere.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_save(
     assembler: *mut vxf_assembler,

@@ -223,7 +223,7 @@ impl vxf_channel {
     pub const LAST: vxf_channel = vxf_channel(3);
 }
 
-/// Which array of a file is meant. Set it up with vxf_file_options_init().
+/// Which array of a file is meant; by default the only one. Set it up with vxf_file_options_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxf_file_options {

@@ -9,12 +9,15 @@ use crate::capi::handle::{Sized32, write, write_sized};
 use crate::capi::status::{NAMES, vxf_status};
 use crate::device::cuda_device_count;
 
-/// The number of the C interface, also in the library's file name: libvoxfeed.so.0.
+/// The number of the C interface that this header describes, also in the library's file name.
+pub const VXF_ABI_VERSION: u32 = 0;
+
+/// The number of the C interface that the library has, as in its file name: libvoxfeed.so.0.
 ///
-/// A program that was built against another number must not use this library.
+/// A program that was built with another VXF_ABI_VERSION must not use it.
 #[unsafe(no_mangle)]
 pub extern "C" fn vxf_abi_version() -> u32 {
-    0
+    VXF_ABI_VERSION
 }
 
 /// The version as text, "0.1.0". Borrowed, valid for ever.
@@ -73,7 +76,7 @@ pub struct vxf_error_info {
     pub os_error: i32,
     /// The CUDA driver's result, 0 where none.
     pub device_error: i32,
-    /// The number of the sample that failed, -1 where none.
+    /// The sample that failed, by its number within the sampler; -1 where none.
     pub sample: i64,
     /// The file concerned, empty where none. Borrowed like the message.
     pub path: *const c_char,

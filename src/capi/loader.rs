@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::capi::batch::vxf_batch;
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, array, array_mut, borrow, check_place, free, give, init_sized,
-    read_sized_or_default, text, write, write_sized,
+    Noun, Sized32, array, array_mut, borrow, check_place, free, give, init_sized, read_sized_or_default,
+    text, write, write_sized,
 };
 use crate::capi::loader_options::vxf_loader_options;
 use crate::capi::sampler::vxf_sampler;
@@ -103,7 +103,9 @@ pub unsafe extern "C" fn vxf_loader_next(
     })
 }
 
-/// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch. Start begins anew.
+/// Wakes every waiting vxf_loader_next() with CANCELLED, and ends the epoch.
+///
+/// Further calls of vxf_loader_next() give CANCELLED at once, until a start.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_status {
     guard_done(|| borrow(loader)?.cancel())
@@ -150,7 +152,9 @@ pub unsafe extern "C" fn vxf_loader_save_state(
     })
 }
 
-/// Goes back to a saved place: the next batch continues exactly there. Starts the state's epoch.
+/// Goes to a saved place, in place of a start: the next batch continues exactly there.
+///
+/// Batch size, prefetch and threads may be others than when the state was saved.
 ///
 /// Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
 #[unsafe(no_mangle)]

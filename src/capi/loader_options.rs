@@ -133,15 +133,15 @@ pub struct vxf_category {
     pub reserved: [u64; 4],
 }
 
-/// How a loader works. Set it up with vxf_loader_options_init().
+/// How a loader works. Set it up with vxf_loader_options_init(); 0 is the default of every field.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct vxf_loader_options {
     /// sizeof(vxf_loader_options), set by the init function.
     pub struct_size: u32,
-    /// The samples of a batch; 0 is 1.
+    /// The samples of a batch, 1 by default.
     pub batch_size: u32,
-    /// How many batches are kept ready; 0 is 2.
+    /// How many batches are kept ready, 2 by default.
     pub prefetch: u32,
     /// The threads that fill batches, 1024 at most; 0 is one for each core, but no more than 8.
     pub threads: u32,
@@ -159,7 +159,7 @@ pub struct vxf_loader_options {
     pub endless: u32,
     /// This process among those that share the epoch.
     pub rank: u32,
-    /// The number of processes that share the epoch; 0 is 1.
+    /// The number of processes that share the epoch, 1 by default.
     pub world_size: u32,
     /// The seed of order and regions.
     pub seed: u64,

@@ -149,9 +149,10 @@ fn dense<'a>(given: &Given, bytes: &'a [u8], affine: *const f64) -> Result<Dense
 /// Called as subjects are done, on the thread that called; anything but 0 stops.
 pub type vxf_progress = Option<unsafe extern "C" fn(done: u64, total: u64, user_data: *mut c_void) -> i32>;
 
-/// Writes all subjects of a dataset, read in parallel; progress may be NULL.
+/// Writes all subjects of a dataset, read in parallel; progress may be NULL, and is called on this thread.
 ///
 /// Gives CANCELLED where progress asked to stop; the subjects written so far stay.
+/// Errors: as the reading of the volumes, and ERR_ARGUMENT where an id is taken.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_writer_add_dataset(
     writer: *mut vxf_writer,
@@ -254,9 +255,9 @@ pub struct vxf_montage_options {
     pub struct_size: u32,
     /// The axis that is cut across, 0 being the slowest.
     pub axis: u32,
-    /// The number of slices, one a row, evenly spread over what is not background; 0 is 6.
+    /// The number of slices, one a row, evenly spread over what is not background; 6 by default.
     pub slices: u32,
-    /// The pixels of a slice's longer side; 0 is 240.
+    /// The pixels of a slice's longer side, 240 by default.
     pub tile_pixels: u32,
     /// The geometry of all columns, as in vxf_volume_info, or NULL. With it superior, else anterior is up.
     pub affine: *const f64,

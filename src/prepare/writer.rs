@@ -59,7 +59,7 @@ impl DatasetWriter {
     /// Begins a dataset file.
     ///
     /// # Errors
-    /// `Argument` where the target exists and is to be kept; `NotFound` or `Io` where the system refuses.
+    /// `Argument` where the target exists and is to be kept, or has another ending; `NotFound` or `Io` where the system refuses.
     pub fn create(path: &Path, options: WriterOptions) -> Result<Self> {
         check_target(path, options)?;
         let pending_file = PendingFile::beside(path)?;
@@ -288,6 +288,10 @@ fn ended() -> Error {
 fn check_target(path: &Path, options: WriterOptions) -> Result<()> {
     if path.is_dir() {
         return Err(Error::argument("is a folder, expected the name of a file").in_file(path));
+    }
+    let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
+    if !matches!(ending.as_deref(), Some("h5" | "hdf5")) {
+        return Err(Error::argument("a dataset file's name ends in .h5 or .hdf5").in_file(path));
     }
     if options.existing == Existing::Keep && path.exists() {
         return Err(Error::argument("exists already: remove it, or ask for it to be replaced").in_file(path));

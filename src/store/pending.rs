@@ -20,10 +20,14 @@ impl PendingFile {
     /// A name beside the target that no other writer uses; the file itself is the writer's to make.
     ///
     /// # Errors
-    /// `Argument` where the target names no file.
+    /// `Argument` where the target names no file; `NotFound` where its folder does not exist.
     pub(crate) fn beside(target: &Path) -> Result<Self> {
         let name = target.file_name().filter(|_| !target.is_dir());
         let name = name.ok_or_else(|| Error::argument(format!("{}: no file's name", target.display())))?;
+        let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if folder.is_some_and(|folder| !folder.exists()) {
+            return Err(Error::not_found("the folder does not exist").in_file(target));
+        }
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let part = format!(".{}.{}-{number}.part", name.to_string_lossy(), std::process::id());
         Ok(Self { part: target.with_file_name(part), target: target.to_owned(), kept: false })

@@ -83,11 +83,7 @@ impl AlignedBuffer {
     /// # Errors
     /// `Memory` where the system has not that many.
     pub fn zeroed(len: usize) -> Result<Self> {
-<<<<<<< HEAD
-=======
-        let align = if len >= HUGE_PAGE { HUGE_PAGE } else { PAGE };
         check_memory(len as u128)?;
->>>>>>> capitests
         let refused = || Error::memory(format!("no memory for {len} bytes"));
         #[cfg(target_os = "linux")]
         if len >= HUGE_PAGE {
@@ -193,7 +189,6 @@ mod tests {
     }
 
     #[test]
-<<<<<<< HEAD
     fn copies_of_every_length_are_whole() {
         for (from, into) in [(0, 0), (5, 9), (9, 5), (PIECE, PIECE), (2 * PIECE + 7, 3 * PIECE), (9000, 2049)]
         {
@@ -203,12 +198,13 @@ mod tests {
             let len = from.min(into);
             assert!(target[..len] == source[..len] && target[len..].iter().all(|&byte| byte == 0));
         }
-=======
+    }
+
+    #[test]
     fn more_than_the_machine_has_is_refused_before_it_is_asked_for() {
         assert!(zeroed_bytes(1 << 50).is_err());
         assert!(AlignedBuffer::zeroed(1 << 50).is_err());
         assert!(check_memory(1 << 20).is_ok());
         assert_eq!(zeroed_bytes(3).unwrap(), [0, 0, 0]);
->>>>>>> capitests
     }
 }
