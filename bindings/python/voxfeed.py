@@ -157,7 +157,6 @@ def _path(value):
     return _encoded(value, "path")
 
 
-
 # Opaque, and each a type of its own, so that they cannot be mixed up.
 _Dataset, _Sampler, _Transform, _Batch, _Loader, _Assembler, _Writer = [
     type("vxf_" + _word, (ctypes.Structure,), {})
@@ -392,7 +391,6 @@ class _Library(object):
                           "path" % ", ".join(tried))
 
 
-
 class Error(RuntimeError):
     """A failure in the library.
 
@@ -461,7 +459,6 @@ def _check(status, function, arguments):
 
 
 _lib = _Library()
-
 
 
 class _Handle(object):
@@ -565,7 +562,6 @@ def _numbers(kind, values, what):
     return (kind * max(len(values), 1))(*values), len(values)
 
 
-
 class Array(object):
     """An array in memory of the library, or in its own: shape, dtype and bytes, for use without numpy.
 
@@ -655,7 +651,6 @@ def nibabel_affine(affine):
     return rows if numpy is None else numpy.array(rows, dtype=numpy.float64)
 
 
-
 class Sample(collections.namedtuple("Sample", [
         "index", "subject", "epoch", "position", "repeated", "thin_axis", "offset", "shape", "valid_offset",
         "valid_shape"])):
@@ -694,7 +689,6 @@ class Sample(collections.namedtuple("Sample", [
         raw.thin_axis = -1 if self.thin_axis is None else self.thin_axis
         for field in ("offset", "shape", "valid_offset", "valid_shape"):
             getattr(raw, field)[:len(self.offset)] = getattr(self, field)
-
 
 
 class VolumeInfo(collections.namedtuple("VolumeInfo", [
@@ -893,7 +887,6 @@ def _joint_dtype(names):
     return _DTYPE_NAMED["float64" if numpy is None else numpy.result_type(*names).name]
 
 
-
 class Sampler(_Object):
     """The samples of an epoch before they are ordered: regions of subjects, numbered subject by subject.
 
@@ -935,7 +928,6 @@ class Transform(_Object):
             steps = json.dumps([steps] if isinstance(steps, dict) else list(steps))
         _lib.transform_parse(_encoded(steps, "steps"), byref(handle.pointer))
         self._handle = handle
-
 
 
 class Batch(_Object):
@@ -1176,7 +1168,6 @@ class _Batches(object):
 _clock = getattr(time, "monotonic", time.time)
 
 
-
 class Assembler(_Object):
     """Puts predictions for the batches of a loader back into volumes, in any order.
 
@@ -1247,7 +1238,6 @@ class Assembler(_Object):
                             _path(path))
 
 
-
 class Writer(_Object):
     """Makes a dataset file in pymia's HDF5 layout; the name must end in .h5 or .hdf5.
 
@@ -1310,7 +1300,6 @@ if _PY2:
 else:
     def _raise(caught):
         raise caught[1].with_traceback(caught[2])
-
 
 
 def save_volume(path, array, affine=None):

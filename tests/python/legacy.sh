@@ -31,7 +31,8 @@ printf 'deb [signed-by=%s] %s bullseye main\n' "$keys" "$mirror" >"$work/sources
 own_apt() {
     timeout 40 apt-get -qq -o "Dir::Etc::SourceList=$work/sources.list" -o "Dir::Etc::SourceParts=$work/none" \
         -o "Dir::State::Lists=$work/lists" -o "Dir::State::Status=$work/status" -o "Dir::Cache=$work/cache" \
-        -o Acquire::Languages=none -o Acquire::Retries=1 -o APT::Sandbox::User=root "$@"
+        -o Acquire::Languages=none -o Acquire::Retries=1 -o APT::Update::Error-Mode=any \
+        -o APT::Sandbox::User=root "$@"
 }
 own_apt update >"$work/log" 2>&1 || cannot "no mirror that has Debian 11 can be reached"
 (
