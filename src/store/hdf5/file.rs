@@ -53,6 +53,11 @@ impl Hdf5File {
         Ok(metadata.len())
     }
 
+    /// The bytes in front of the file's own beginning.
+    pub(super) fn user_block(&self) -> u64 {
+        self.file.userblock()
+    }
+
     /// Whether there is a group of this name.
     pub(crate) fn has_group(&self, name: &str) -> bool {
         self.kind(name) == Some(LocationType::Group)
@@ -97,6 +102,9 @@ impl Hdf5File {
         let dataset = self.dataset(name)?;
         let failed = |cause| self.failed(name, &cause);
         let described = dataset.dtype().and_then(|dtype| dtype.to_descriptor()).map_err(failed)?;
+        if matches!(described, TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii) {
+            self.check_heaps(name, &dataset)?;
+        }
         let text = match described {
             TypeDescriptor::VarLenUnicode => text::<VarLenUnicode>(&dataset),
             TypeDescriptor::VarLenAscii => text::<VarLenAscii>(&dataset),
