@@ -196,7 +196,7 @@ fn broken_files_are_refused_with_their_kind_and_name() {
         assert!(!error.message().contains('\n'), "{error}");
         seen += 1;
     }
-    assert_eq!(seen, 7);
+    assert_eq!(seen, 8);
 }
 
 #[test]

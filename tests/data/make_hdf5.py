@@ -214,6 +214,13 @@ def pymia_files():
                 del h5[name]
             else:
                 h5["meta/shapes/labels_shapes"][1, 2] = 99
+    # A heap of strings whose first object is free space of no bytes: the library walks it for ever.
+    raw = bytearray(open(path("pymia_3.h5"), "rb").read())
+    heap = raw.index(b"GCOL")
+    raw[heap + 16 : heap + 18] = bytes(2)
+    raw[heap + 24 : heap + 32] = bytes(8)
+    with open(path("x_format_endless_heap.h5"), "wb") as file:
+        file.write(raw)
     # What pymia's documentation promises of a file of metadata only: names and files, no voxels.
     write("meta_without_data.h5", 2, False)
     with h5py.File(path("meta_without_data.h5"), "a", libver="latest") as h5:

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use hdf5::dataset::Layout;
 use hdf5::filters::Filter;
-use hdf5::types::{VarLenAscii, VarLenUnicode};
 use hdf5::{Dataset, Hyperslab, Selection, SliceOrIndex};
 
 use crate::error::{Error, Result};
+use crate::store::hdf5::AxisLetters;
 use crate::store::hdf5::element::{Element, StoredNumber, with_stored_type};
 use crate::store::hdf5::file::{Hdf5File, Place, cannot_read};
 use crate::store::{
@@ -114,10 +114,8 @@ fn can_decode(filter: &Filter) -> Result<()> {
 
 /// The letters of a dataset's axes, which voxfeed writes: "c" is the channel, "zyx" are spatial.
 fn axes(dataset: &Dataset) -> Option<String> {
-    let attribute = dataset.attr("axes").ok()?;
-    let text = attribute.read_scalar::<VarLenUnicode>().map(|text| text.as_bytes().to_vec());
-    let text = text.or_else(|_| attribute.read_scalar::<VarLenAscii>().map(|text| text.as_bytes().to_vec()));
-    String::from_utf8(text.ok()?).ok()
+    let text = dataset.attr("axes").ok()?.read_scalar::<AxisLetters>().ok()?;
+    String::from_utf8(text.as_bytes().to_vec()).ok()
 }
 
 /// The geometry that voxfeed writes beside the axes: 4 x 4, columns fastest axis first, RAS+.

@@ -17,4 +17,5 @@ pub(super) use file::{Hdf5File, Place};
 pub(super) use handles::Handles;
 pub use save::library_version;
 pub(super) use save::save;
+use write::AxisLetters;
 pub(super) use write::Hdf5Writer;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hdf5::file::LibraryVersion;
-use hdf5::types::VarLenUnicode;
+use hdf5::types::{FixedAscii, VarLenUnicode};
 use hdf5::{Dataset, File, Group};
 use ndarray::ArrayView;
 
@@ -11,6 +11,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::store::hdf5::element::{StoredNumber, with_stored_type};
 use crate::store::hdf5::file::{reason, system_error};
 use crate::voxel::DType;
+
+/// A text of one letter for each axis.
+pub(super) type AxisLetters = FixedAscii<8>;
 
 /// A new HDF5 file, in the format that every library since 1.10 reads.
 #[derive(Debug)]
@@ -79,10 +82,10 @@ impl Hdf5Writer {
     /// # Errors
     /// `Io` where they cannot be written.
     pub(crate) fn describe(&self, name: &str, axes: &str, affine: Option<&[[f64; 4]; 4]>) -> Result<()> {
-        let axes = text(axes)?;
+        let axes = AxisLetters::from_ascii(axes).map_err(|_| Error::internal("letters of axes"))?;
         let describe = || {
             let dataset = self.file.dataset(name)?;
-            dataset.new_attr::<VarLenUnicode>().create("axes")?.write_scalar(&axes)?;
+            dataset.new_attr::<AxisLetters>().create("axes")?.write_scalar(&axes)?;
             if let Some(affine) = affine {
                 let flat: Vec<f64> = affine.iter().flatten().copied().collect();
                 dataset.new_attr::<f64>().shape((4, 4)).create("affine")?.write_raw(&flat)?;
