@@ -281,6 +281,7 @@ def _functions():
         ("dataset_len", status, [dataset, p(u64)]),
         ("dataset_subject_id", status, [dataset, u64, p(text)]),
         ("dataset_find", status, [dataset, text, p(u64)]),
+        ("dataset_splits", status, [dataset, p(text)]),
         ("dataset_categories", status, [dataset, u64, p(text)]),
         ("dataset_attribute", status, [dataset, u64, text, p(text)]),
         ("dataset_volume_info", status, [dataset, u64, text, text, p(_VolumeInfo)]),
@@ -294,6 +295,7 @@ def _functions():
         ("transform_parse", status, [text, p(transform)]),
         ("transform_free", None, [transform]),
         ("batch_tensor", status, [batch, text, tensor]),
+        ("batch_categories", status, [batch, p(text)]),
         ("batch_len", status, [batch, p(u64)]),
         ("batch_samples", status, [batch, p(_Sample), u64]),
         ("batch_retain", status, [batch, p(batch)]),
@@ -786,6 +788,11 @@ class Dataset(_Object):
         numbers, count = _numbers(c_uint64, [self._subject(one) for one in subjects], "subject")
         _lib.dataset_set_split(self._own, _encoded(name, "name"), numbers, count)
 
+    @property
+    def splits(self):
+        """The splits and the ids of their subjects: {"train": ["s0", "s1"], "test": ["s2"]}."""
+        return self._json(_lib.dataset_splits)
+
     def split(self, name):
         """A dataset of the subjects of one split. NotFoundError lists the splits that there are."""
         return self._of(_lib.dataset_split, self._own, _encoded(name, "name"))
@@ -950,6 +957,13 @@ class Batch(_Object):
 
     def __getitem__(self, category):
         return self.tensor(category)
+
+    @property
+    def categories(self):
+        """The names of its categories, in order."""
+        handle, out = self._own, c_char_p()
+        _lib.batch_categories(handle, byref(out))
+        return json.loads(out.value.decode("utf-8"))
 
     def __len__(self):
         out = c_uint64()

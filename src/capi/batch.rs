@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 
 use crate::capi::guard::{guard_done, guard_silent};
-use crate::capi::handle::{Noun, array_mut, borrow, check_room, free, give, text, write, write_sized};
+use crate::capi::handle::{Noun, Texts, array_mut, borrow, check_room, free, give, text, write, write_sized};
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{VXF_MAX_AXES, VXF_SAMPLE_REPEATED, vxf_sample, vxf_tensor};
 use crate::error::{Error, Result};
@@ -20,8 +20,27 @@ pub struct vxf_batch {
     _private: [u8; 0],
 }
 
+/// What a batch handle holds: the batch, and the texts that were handed out.
+pub(super) struct BatchObject {
+    batch: Batch,
+    texts: Texts,
+}
+
+impl BatchObject {
+    pub(super) fn new(batch: Batch) -> Self {
+        Self { batch, texts: Texts::default() }
+    }
+}
+
+impl std::ops::Deref for BatchObject {
+    type Target = Batch;
+    fn deref(&self) -> &Batch {
+        &self.batch
+    }
+}
+
 impl Noun for vxf_batch {
-    type Object = Batch;
+    type Object = BatchObject;
     const NAME: &'static str = "vxf_batch";
     const MAGIC: u64 = 0x7678_665F_6261_7463;
 }
@@ -40,6 +59,21 @@ pub unsafe extern "C" fn vxf_batch_tensor(
         let name = if category.is_null() { None } else { Some(text(category, "category")?) };
         let view = borrow(batch)?.tensor(name)?;
         write_sized(out, vxf_tensor::dense(view.address.cast(), view.dtype, &view.extents))
+    })
+}
+
+/// Writes the names of the batch's categories, in order, as JSON: ["images", "labels"].
+///
+/// Borrowed, valid as long as this handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_batch_categories(
+    batch: *const vxf_batch,
+    out: *mut *const c_char,
+) -> vxf_status {
+    guard_done(|| {
+        let object = borrow(batch)?;
+        let names: Vec<&str> = object.categories().collect();
+        write(out, object.texts.pointer(&serde_json::Value::from(names).to_string()))
     })
 }
 
@@ -75,7 +109,7 @@ pub unsafe extern "C" fn vxf_batch_samples(
 /// Makes another handle of the same batch; each handle is released on its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mut vxf_batch) -> vxf_status {
-    guard_done(|| give(borrow(batch)?.clone(), out))
+    guard_done(|| give(BatchObject::new(borrow(batch)?.batch.clone()), out))
 }
 
 /// Releases a handle; the last one gives the memory back to the loader. NULL is allowed.

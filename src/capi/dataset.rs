@@ -361,6 +361,26 @@ pub unsafe extern "C" fn vxf_dataset_set_split(
     })
 }
 
+/// Writes the splits and the ids of their subjects as JSON, {"train": ["s0", "s1"], "test": ["s2"]}.
+///
+/// Borrowed, valid as long as the dataset.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_dataset_splits(
+    dataset: *const vxf_dataset,
+    out: *mut *const c_char,
+) -> vxf_status {
+    guard_done(|| {
+        let object = borrow(dataset)?;
+        let dataset = object.now();
+        let mut all = serde_json::Map::new();
+        for (name, subjects) in dataset.splits() {
+            let ids = subjects.iter().map(|&number| dataset.subject(number).map(Subject::id));
+            all.insert(name.clone(), ids.collect::<Result<Vec<&str>>>()?.into());
+        }
+        write(out, object.texts.pointer(&serde_json::Value::from(all).to_string()))
+    })
+}
+
 /// Makes a dataset of the subjects of one split. Free with vxf_dataset_free().
 ///
 /// Errors: ERR_NOT_FOUND where there is no such split; the message lists those that there are.

@@ -5,7 +5,7 @@
 use std::ffi::c_char;
 use std::time::Duration;
 
-use crate::capi::batch::vxf_batch;
+use crate::capi::batch::{BatchObject, vxf_batch};
 use crate::capi::guard::{guard, guard_done, guard_silent};
 use crate::capi::handle::{
     Noun, Sized32, array, array_mut, borrow, check_place, free, give, init_sized, read_sized_or_default,
@@ -63,7 +63,7 @@ pub unsafe extern "C" fn vxf_loader_new(
 
 /// Begins an epoch, 0 being the first; a running one is given up, its batches that you hold stay valid.
 ///
-/// After END, start the next epoch.
+/// After END, start the next epoch. Batches that you hold go on to take their place in memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_start(loader: *mut vxf_loader, epoch: u64) -> vxf_status {
     guard_done(|| borrow(loader)?.start(epoch))
@@ -93,7 +93,7 @@ pub unsafe extern "C" fn vxf_loader_next(
         let timeout = u64::try_from(timeout_ns).ok().map(Duration::from_nanos);
         Ok(match borrow(loader)?.next(timeout)? {
             Next::Batch(batch) => {
-                give(batch, out)?;
+                give(BatchObject::new(batch), out)?;
                 vxf_status::OK
             }
             Next::End => vxf_status::END,

@@ -23,6 +23,7 @@ use crate::transform::Chain;
 ///    "voxels": "all" | "nonzero"}                                          population std, of the whole volume
 ///   {"name": "lookup", "category": C, "map": {"2": 1, "3": 1}, "default": 0 | "keep" | "error"}
 ///
+/// By default "fit" is "exact", a slope 1, an offset 0, "voxels" "all" and a lookup's "default" "error".
 /// A category without cast has the dtype that holds all stored values, or the one that the loader's options
 /// say. scale, window and zscore need a floating dtype, lookup an integer one: cast first. Threads: any.
 pub struct vxf_transform {

@@ -202,8 +202,8 @@ pub unsafe extern "C" fn vxf_writer_free(writer: *mut vxf_writer) {
 /// Saves one volume: .nii, .nii.gz, .npy or .h5 by the name.
 ///
 /// The tensor is (spatial axes) or, with four axes, (channel, spatial axes); affine as in vxf_volume_info,
-/// or NULL. The file gets its name when all is written.
-/// Errors: ERR_ARGUMENT for another ending; ERR_UNSUPPORTED for a dtype that the format lacks; ERR_IO.
+/// or NULL. NIfTI stores f16 as f32 and bool as u8. The file gets its name when all is written.
+/// Errors: ERR_ARGUMENT for another ending; ERR_NOT_FOUND for the folder; ERR_IO.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_volume_save(
     path: *const c_char,

@@ -169,6 +169,10 @@ static void nulls(void) {
 
     HANDLE(vxf_batch_tensor(NULL, NULL, &tensor));
     ARGUMENT(vxf_batch_tensor(batch, NULL, NULL));
+    HANDLE(vxf_batch_categories(NULL, &text));
+    ARGUMENT(vxf_batch_categories(batch, NULL));
+    HANDLE(vxf_dataset_splits(NULL, &text));
+    ARGUMENT(vxf_dataset_splits(dataset, NULL));
     HANDLE(vxf_batch_len(NULL, &value));
     ARGUMENT(vxf_batch_len(batch, NULL));
     HANDLE(vxf_batch_samples(NULL, samples, 8));

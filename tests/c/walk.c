@@ -44,6 +44,8 @@ static void attributes_and_splits(vxf_dataset *dataset) {
     OK(vxf_dataset_set_split(dataset, "train", train, 2));
     CHECK_STATUS(vxf_dataset_set_split(dataset, "odd", twice, 2), VXF_STATUS_ERR_ARGUMENT);
     REFUSED(vxf_dataset_split(dataset, "test", &split), VXF_STATUS_ERR_NOT_FOUND, "train");
+    OK(vxf_dataset_splits(dataset, &text));
+    CHECK(strcmp(text, "{\"train\":[\"s2\",\"s0\"]}") == 0);
     OK(vxf_dataset_split(dataset, "train", &split));
     OK(vxf_dataset_len(split, &number));
     CHECK(number == 2);
@@ -179,11 +181,14 @@ static void every_loader_option(const vxf_dataset *dataset) {
     CHECK_STATUS(vxf_loader_next(loader, -1, &batch), VXF_STATUS_ERR_STATE);
     OK(vxf_loader_start(loader, 2));
     for (k = 0; k < len; k++) {
+        const char *names = NULL;
         uint64_t rows = 0, hash;
         if (k == 2) OK(vxf_loader_save_state(loader, state, &size));
         OK(vxf_loader_next(loader, -1, &batch));
         OK(vxf_batch_len(batch, &rows));
         CHECK(rows == 4);
+        OK(vxf_batch_categories(batch, &names));
+        CHECK(names[0] == '[' && strstr(names, "\"images\"") != NULL);
         OK(vxf_batch_samples(batch, samples, 8));
         CHECK(samples[0].epoch == 2 && samples[0].position % 2 == 1);
         CHECK((samples[3].flags == VXF_SAMPLE_REPEATED) == (samples[3].position >= 39));

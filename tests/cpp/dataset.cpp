@@ -72,6 +72,7 @@ TEST(subjects_have_ids_categories_and_attributes) {
 TEST(splits_and_subsets_are_datasets) {
     voxfeed::dataset data = check::subjects(4);
     data.set_split("train", {3, 1});
+    CHECK(data.splits().find("\"train\":[") != std::string::npos);
     const voxfeed::dataset train = data.split("train");
     CHECK(train.size() == 2 && train.subject_id(0) == "s3");
     CHECK(data.subset({2}).subject_id(0) == "s2");

@@ -239,6 +239,7 @@ class Data(Case):
         self.assertEqual(dict(dataset.attributes("a")), {"seite": u"links \u00e4", "age": 61})
         dataset.set_split("train", ["b"])
         self.assertEqual(dataset.split("train").ids, ["b"])
+        self.assertEqual(dict(dataset.splits), {"train": ["b"]})
         self.assertEqual(dataset.subset([1, "a"]).ids, ["b", "a"])
         info = dataset.volume_info("a", "labels")
         self.assertEqual((info.dtype, info.value_dtype, info.shape, info.channels, info.has_affine, info.path),

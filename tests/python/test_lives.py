@@ -21,6 +21,7 @@ class Lives(Case):
         loader = loader_of(batch_size=2, prefetch=1)
         batch = next(loader.epoch(0))
         view = batch["images"]
+        self.assertIn("images", batch.categories)
         expected, part = view.copy(), view[:, 0, 1:]
         self.assertTrue(view.flags.writeable)
         self.assertEqual(loader.stats().held, 1)

@@ -96,6 +96,13 @@ class dataset {
         detail::check(vxf_dataset_set_split(get(), name.c_str(), subjects.data(), subjects.size()));
     }
 
+    /// The splits and the ids of their subjects as JSON: {"train": ["s0", "s1"], "test": ["s2"]}.
+    std::string splits() const {
+        const char *json = nullptr;
+        detail::check(vxf_dataset_splits(get(), &json));
+        return json;
+    }
+
     /// The dataset of the subjects of one split. Errors: ERR_NOT_FOUND, with the names that there are.
     dataset split(const std::string &name) const {
         vxf_dataset *made = nullptr;

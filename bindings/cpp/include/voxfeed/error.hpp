@@ -23,7 +23,7 @@
 namespace voxfeed {
 
 /// The number of the C interface that this header is written for; vxf_abi_version() is the library's.
-constexpr std::uint32_t abi_version = 0;
+constexpr std::uint32_t abi_version = VXF_ABI_VERSION;
 
 /// What went wrong: a negative status, one line of text, and where there is one the file and the sample.
 class error : public std::runtime_error {

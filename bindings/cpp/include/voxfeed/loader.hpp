@@ -91,6 +91,13 @@ class batch {
         return tensor_view(view);
     }
 
+    /// The names of its categories, in order, as JSON: ["images", "labels"].
+    std::string categories() const {
+        const char *json = nullptr;
+        detail::check(vxf_batch_categories(get(), &json));
+        return json;
+    }
+
     /// The number of samples: the batch size, or less for a last batch.
     std::uint64_t size() const {
         std::uint64_t count = 0;
