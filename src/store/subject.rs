@@ -259,10 +259,10 @@ impl Subject {
     }
 }
 
-/// Where an entry lies, for messages: its file, or its name where it has none.
+/// Where an entry lies, for messages: its file or its place, or its name where it has neither.
 fn place(entry: &Entry) -> String {
     let origin = &entry.header().origin;
-    if origin.path.as_os_str().is_empty() {
+    if origin.path.as_os_str().is_empty() && origin.inner.is_empty() {
         format!("entry \"{}\" in memory", entry.name)
     } else {
         origin.to_string()

@@ -7,9 +7,9 @@ use hdf5::filters::Filter;
 use hdf5::{Dataset, Hyperslab, Selection, SliceOrIndex};
 
 use crate::error::{Error, Result};
-use crate::store::hdf5::AxisLetters;
 use crate::store::hdf5::element::{Element, StoredNumber, with_stored_type};
 use crate::store::hdf5::file::{Hdf5File, Place, cannot_read};
+use crate::store::hdf5::write::AxisLetters;
 use crate::store::{
     ArrayLayout, Block, Bytes, ChannelPlace, Context, FileArray, Files, Header, Origin, Scratch, Volume,
     Window,

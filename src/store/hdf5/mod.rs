@@ -17,5 +17,4 @@ pub(super) use file::{Hdf5File, Place};
 pub(super) use handles::Handles;
 pub use save::library_version;
 pub(super) use save::save;
-use write::AxisLetters;
 pub(super) use write::Hdf5Writer;
