@@ -96,6 +96,10 @@ impl Plan {
                 "rank {rank} of {world_size} has no batch of {batch}: the epoch has {samples} samples"
             )));
         }
+        if len.checked_mul(world_size).is_none() {
+            let text = format!("{len} samples on each of {world_size} ranks are more than 64 bits count");
+            return Err(Error::range(text));
+        }
         Ok(Self { sampler, options, len })
     }
 
