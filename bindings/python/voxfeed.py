@@ -41,7 +41,7 @@ try:
 except ImportError:
     numpy = None
 
-ABI = 0
+ABI_VERSION = 0
 """The number of the C interface that this file speaks."""
 
 MAX_NDIM = 8
@@ -349,17 +349,17 @@ class _Library(object):
         except AttributeError as error:
             raise ImportError("voxfeed: %s lacks a function, is it the right version? %s" % (self.path, error))
         found = self.abi_version()
-        if found != ABI:
+        if found != ABI_VERSION:
             raise ImportError("voxfeed: this voxfeed.py speaks C interface %d, the library %s speaks %d: use "
-                              "the voxfeed.py that came with the library" % (ABI, self.path, found))
+                              "the voxfeed.py that came with the library" % (ABI_VERSION, self.path, found))
 
     @staticmethod
     def _names():
         if sys.platform == "darwin":
-            return ["libvoxfeed.%d.dylib" % ABI, "libvoxfeed.dylib"]
+            return ["libvoxfeed.%d.dylib" % ABI_VERSION, "libvoxfeed.dylib"]
         if sys.platform in ("win32", "cygwin"):
             return ["voxfeed.dll"]
-        return ["libvoxfeed.so.%d" % ABI, "libvoxfeed.so"]
+        return ["libvoxfeed.so.%d" % ABI_VERSION, "libvoxfeed.so"]
 
     @classmethod
     def _open(cls):

@@ -131,6 +131,10 @@ fn unfinished(file: &File) -> Vec<String> {
 }
 
 fn code_in_comments(file: &File) -> Vec<String> {
+    // The header is generated from docs that this test reads too, and its first page shows a program.
+    if file.path == "include/voxfeed.h" {
+        return Vec::new();
+    }
     let source = Source::parse(&file.text);
     let plain = source.comments.iter().filter(|token| token.kind == Kind::Comment);
     let mut wrong = Vec::new();
