@@ -236,7 +236,9 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
         for place in 0..plan.len() {
             let sample = epoch.sample(place).unwrap();
             let row = plan.sampler().row_shape(&sample).unwrap();
-            let margin: Vec<usize> = row.extents().iter().map(|&p| case.margin.min((p - 1) / 2)).collect();
+            let room = row.extents().iter().filter(|&&p| p > 1).map(|&p| (p - 1) / 2).min().unwrap_or(0);
+            let shared = case.margin.min(room);
+            let margin: Vec<usize> = row.extents().iter().map(|&p| if p > 1 { shared } else { 0 }).collect();
             let extents: Vec<usize> = row.extents().iter().zip(&margin).map(|(&p, &m)| p - 2 * m).collect();
             let count = case.channels * extents.iter().product::<usize>();
             let value = |k| predicted(noise(&[case.seed, place, k as u64]), case.dtype);

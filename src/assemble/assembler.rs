@@ -140,7 +140,7 @@ impl Assembler {
                 let (current, held) = (progress.epoch(), progress.held_count());
                 let text = format!(
                     "samples of epoch {epoch}, but epoch {current} is not finished ({held} of its subjects are held): \
-                     take them all, or reset"
+                     take them all, or make a new assembler"
                 );
                 return Err(Error::state(text));
             }

@@ -95,7 +95,8 @@ impl<'a> View<'a> {
     /// Where a row belongs.
     ///
     /// # Errors
-    /// `Argument` where it is larger than its sample's row, or smaller by an odd margin.
+    /// `Argument` where it is larger than its sample's row, or smaller by an odd margin or by unequal ones:
+    /// a channel axis that comes last would else pass for a margin.
     pub(super) fn place(&self, row: usize, sample: &Sample, shapes: &RowShapes) -> Result<Placed> {
         let planned = aligned(shapes.planned.extents(), 1);
         let largest = aligned(shapes.largest.extents(), 1);
@@ -118,6 +119,7 @@ impl<'a> View<'a> {
         let row_axes = extents.iter().zip(planned).zip(largest).zip(wanted);
         let regions = offset.iter().zip(inside).zip(valid);
         let given = given.map_or([None; MAX_AXES], |row| row.map(Some));
+        let mut shared = None;
         for (((slot, axis), region), given) in slots.zip(row_axes).zip(regions).zip(given) {
             let ((start, source), extent) = slot;
             let (((&size, planned), largest), wanted) = axis;
@@ -129,6 +131,9 @@ impl<'a> View<'a> {
             };
             let margin = whole.checked_sub(size).filter(|margin| margin % 2 == 0 && whole >= wanted);
             let margin = margin.ok_or_else(misfit)? / 2;
+            if whole > 1 && *shared.get_or_insert(margin) != margin {
+                return Err(misfit());
+            }
             let before = (inside - offset).max(0) as usize;
             let first = before.max(margin);
             *start = inside as usize + (first - before);
@@ -141,7 +146,10 @@ impl<'a> View<'a> {
 
     fn misfit(&self, shapes: &RowShapes) -> Error {
         let (found, expected) = (listed(self.spatial), self.row.map_or(shapes.planned.to_string(), listed));
-        let text = format!("prediction rows have shape {found}, expected {expected} or an even margin less");
+        let text = format!(
+            "prediction rows have shape {found}, expected {expected}, or the same even number less on every axis: \
+             the axes are batch, channel, then spatial ones"
+        );
         Error::argument(text)
     }
 }

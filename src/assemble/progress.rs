@@ -92,8 +92,9 @@ impl Progress {
         });
         if let Some(place) = twice.or_else(|| places.into_iter().find(|&place| self.has_come(place))) {
             let epoch = self.epoch;
-            let text =
-                format!("sample {place} of epoch {epoch} was added already; reset to begin the epoch anew");
+            let text = format!(
+                "sample {place} of epoch {epoch} was added already: make a new assembler to begin anew"
+            );
             return Err(Error::state(text));
         }
         for ticket in tickets {

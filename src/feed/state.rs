@@ -45,11 +45,11 @@ fn identity(plan: &Plan) -> Result<Value> {
     let options = plan.options();
     Ok(json!({
         "voxfeed_state": FORM,
-        "samples": plan.sampler().len(),
-        "sampler": format!("{:016x}", plan.sampler().fingerprint(options.seed)?),
         "seed": options.seed,
         "shuffled": options.order == Order::Shuffled,
         "rank": options.rank,
         "world_size": options.world_size,
+        "samples": plan.sampler().len(),
+        "sampler": format!("{:016x}", plan.sampler().fingerprint(options.seed)?),
     }))
 }

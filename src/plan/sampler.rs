@@ -21,8 +21,8 @@ impl Sampler {
     /// Applies the rule to every subject; only headers are looked at.
     ///
     /// # Errors
-    /// `Argument` where the dataset is empty, where the rule does not fit a volume, or where there is no
-    /// sample at all; `NotFound` where a subject has no volume.
+    /// `Argument` where the dataset is empty, or where a volume has no sample under the rule; `NotFound` where
+    /// a subject has no volume.
     pub fn new(dataset: Arc<Dataset>, rule: Arc<dyn Rule>) -> Result<Self> {
         if dataset.subjects().is_empty() {
             return Err(Error::argument("the dataset has no subject"));
@@ -34,14 +34,16 @@ impl Sampler {
             let shape = subject.first_entry()?.shape()?;
             let name = |error: Error| error.at(format!("subject \"{}\"", subject.id()));
             let count = rule.count(&shape).map_err(name)?;
+            if count == 0 {
+                let text = format!(
+                    "its volumes of shape {shape} have no sample: choose a smaller patch, or the border rule shift, \
+                     clip or pad"
+                );
+                return Err(name(Error::argument(text)));
+            }
             end = end.checked_add(count).ok_or_else(|| Error::range("more samples than 64 bits count"))?;
             shapes.push(shape);
             ends.push(end);
-        }
-        if end == 0 {
-            return Err(Error::argument(
-                "no sample at all: every patch would reach outside; choose a smaller patch, or another border rule",
-            ));
         }
         Ok(Self { dataset, rule, shapes, ends })
     }

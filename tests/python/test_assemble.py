@@ -116,15 +116,23 @@ class Assembled(Case):
         loader = loader_of(dict(kind="grid", patch_shape=(5, 6, 7), stride=(1, 2, 1)), dataset)
         assembler = voxfeed.Assembler(loader, blend="last")
         for batch in loader.epoch(0):
-            assembler.add(batch, batch["images"][:, :, 1:-1, 2:-2, 3:-3])
+            assembler.add(batch, batch["images"][:, :, 2:-2, 2:-2, 2:-2])
         for subject in (0, 1):
             source, coverage = dataset.read(subject, "images"), assembler.coverage(subject)
             found = assembler.take(subject, partial=True)
             inside = numpy.zeros_like(source)
             ends = [extent - extent_patch + 1 for extent, extent_patch in zip(SHAPES[subject], (5, 6, 7))]
-            inside[:, 1:ends[0] - 1 + 4, 2:(ends[1] - 1) // 2 * 2 + 4, 3:ends[2] - 1 + 4] = 1
+            inside[:, 2:ends[0] - 1 + 3, 2:(ends[1] - 1) // 2 * 2 + 4, 2:ends[2] - 1 + 5] = 1
             self.same(found, source * inside)
             self.assertAlmostEqual(coverage, inside.mean())
+
+    def test_a_channel_axis_that_comes_last_is_refused(self):
+        loader = loader_of(dict(kind="grid", patch_shape=(6, 6, 6)), study(channels=1))
+        assembler = voxfeed.Assembler(loader, blend="gaussian")
+        for batch in loader.epoch(0):
+            with self.assertRaises(voxfeed.ArgumentError) as caught:
+                assembler.add(batch, numpy.zeros((len(batch), 6, 6, 6, 2), "f4"))
+            self.assertIn("the axes are batch, channel", str(caught.exception))
 
     def test_arrays_of_any_dtype_and_stride(self):
         dataset = study("uint8", 1)
