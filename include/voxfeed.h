@@ -6,19 +6,29 @@
  * volumes again. A dataset holds subjects; a sampler says which regions of them; a loader fills batches
  * with these, using threads of its own; an assembler puts what the network makes of a batch back together:
  *
+ *     vxf_sampler_options grid;
+ *     vxf_sampler_options_init(&grid, sizeof grid);
+ *     grid.kind = VXF_SAMPLER_KIND_GRID;
+ *     grid.border = VXF_BORDER_SHIFT;
+ *     grid.patch_shape[0] = grid.patch_shape[1] = grid.patch_shape[2] = 64;
  *     vxf_dataset *data;      vxf_dataset_open("study", NULL, &data);
- *     vxf_sampler *patches;   vxf_sampler_new(data, &sampler_options, &patches);
- *     vxf_loader *loader;     vxf_loader_new(patches, &loader_options, &loader);
+ *     vxf_sampler *patches;   vxf_sampler_new(data, &grid, &patches);
+ *     vxf_loader *loader;     vxf_loader_new(patches, NULL, &loader);
  *     vxf_assembler *volumes; vxf_assembler_new(loader, NULL, &volumes);
  *     vxf_batch *batch;
+ *     vxf_status status;
+ *     uint64_t subject;
  *     vxf_loader_start(loader, 0);
- *     while (vxf_loader_next(loader, -1, &batch) == VXF_STATUS_OK) {
- *         vxf_tensor images = {sizeof images};
+ *     while ((status = vxf_loader_next(loader, -1, &batch)) == VXF_STATUS_OK) {
+ *         vxf_tensor images = {.struct_size = sizeof images};
  *         vxf_batch_tensor(batch, "images", &images);
  *         ... run the network on images, which gives a vxf_tensor prediction ...
  *         vxf_assembler_add(volumes, batch, &prediction);
  *         vxf_batch_release(batch);
+ *         while (vxf_assembler_next_complete(volumes, &subject) == VXF_STATUS_OK)
+ *             vxf_assembler_save(volumes, subject, VXF_COMPLETENESS_COMPLETE, "prediction.nii.gz");
  *     }
+ *     if (status < 0) fprintf(stderr, "%s\n", vxf_last_error_message());
  *
  * The law, without exceptions:
  *  - Functions return a vxf_status: 0 done, above 0 not an error, below 0 an error. After an error, and on
@@ -344,7 +354,9 @@ vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_
  *
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
  * .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
- * slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each.
+ * slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+ * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
+ * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
  * options may be NULL. Free with vxf_dataset_free().
  * Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED, and ERR_ARGUMENT where the volumes of a
  * subject do not lie on one grid; the message names the file.
@@ -603,8 +615,8 @@ vxf_status vxf_sampler_options_init(vxf_sampler_options *options, size_t struct_
  * Applies a rule to the subjects that the dataset has now. options may be NULL: whole volumes.
  *
  * The sampler keeps the dataset alive. Free with vxf_sampler_free().
- * Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, the rule does
- * not fit a volume, or there is no sample at all; the message names the subject.
+ * Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, or a subject has
+ * no sample under the rule; the message names it.
  */
 vxf_status vxf_sampler_new(const vxf_dataset *dataset,
                            const vxf_sampler_options *options,
@@ -920,7 +932,8 @@ vxf_status vxf_loader_close(vxf_loader *loader, int64_t timeout_ns);
 /**
  * Writes the loader's place as a text of *inout_size bytes at most, its closing 0 counted.
  *
- * The place is behind the last batch that vxf_loader_next() gave. With text NULL only the size is written.
+ * The place is behind the last batch that vxf_loader_next() gave; an assembler's sums are not in it, so save
+ * between subjects when you predict. With text NULL only the size is written.
  * Errors: ERR_BUFFER where the text does not fit; *inout_size is then what it needs.
  */
 vxf_status vxf_loader_save_state(const vxf_loader *loader,
@@ -952,7 +965,11 @@ void vxf_loader_free(vxf_loader *loader);
  *
  * It counts: a subject is complete when every sample that this rank's epoch has of it was added. A sample
  * that only fills up a batch is passed over. Samples of a batch that failed never come, so their subject
- * stays incomplete. Threads: any; the order of adds decides with VXF_BLEND_LAST.
+ * stays incomplete.
+ *
+ * Complete says that every sample came, not that every voxel was reached: vxf_assembler_coverage() tells.
+ * Voxels stay 0 beyond a grid with VXF_BORDER_DROP, at the borders under a network without padding, and
+ * where other ranks have samples: for prediction give each rank whole subjects. Threads: any; the order of adds decides with VXF_BLEND_LAST.
  */
 typedef struct vxf_assembler vxf_assembler;
 
@@ -980,7 +997,10 @@ typedef struct {
     vxf_blend blend;
     /** What is made of the channels. */
     vxf_reduce reduce;
-    /** The result's dtype: F32 by default, or U8, rounded half to even; argmax is always U8. */
+    /**
+     * The result's dtype: F32 by default, or U8, rounded half to even and clipped to 0..255, NaN being 0;
+     * argmax is always U8.
+     */
     vxf_dtype dtype;
     /** The dtype of sums: F32 by default; with F64, equal overlapping values come back exactly. */
     vxf_dtype accumulate;
@@ -1008,8 +1028,8 @@ vxf_status vxf_assembler_new(const vxf_loader *loader,
 /**
  * Adds the prediction for a batch: (batch, channel, spatial axes), any dtype and strides, host memory.
  *
- * The spatial extents are those of the batch's rows, or smaller by an even number of voxels where the
- * network has no padding: they are then centred in the row. The batch may be released afterwards.
+ * The spatial extents are those of the batch's rows, or smaller by the same even number on every axis where
+ * the network has no padding: they are then centred in the row. The batch may be released afterwards.
  * Errors: ERR_ARGUMENT where the shape is another; ERR_STATE where a sample was added before, or belongs to
  * another epoch than subjects that are still incomplete. A call that fails changes nothing.
  */

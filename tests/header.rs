@@ -308,7 +308,9 @@ fn a_chapter_keeps_its_noun_together_and_follows_the_mod_lines() -> Outcome {
         "} vxf_report;",
         "#endif /* VOXFEED_H */",
     ];
-    let places: Vec<Option<usize>> = order.iter().map(|text| header.find(text)).collect();
+    // The first page shows a program, which has some of these lines too.
+    let (_, body) = header.split_once("#ifndef").ok_or("no include guard")?;
+    let places: Vec<Option<usize>> = order.iter().map(|text| body.find(text)).collect();
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{header}");
     assert!(!header.contains("private"), "{header}");
 

@@ -24,7 +24,11 @@ use crate::voxel::DType;
 ///
 /// It counts: a subject is complete when every sample that this rank's epoch has of it was added. A sample
 /// that only fills up a batch is passed over. Samples of a batch that failed never come, so their subject
-/// stays incomplete. Threads: any; the order of adds decides with VXF_BLEND_LAST.
+/// stays incomplete.
+///
+/// Complete says that every sample came, not that every voxel was reached: vxf_assembler_coverage() tells.
+/// Voxels stay 0 beyond a grid with VXF_BORDER_DROP, at the borders under a network without padding, and
+/// where other ranks have samples: for prediction give each rank whole subjects. Threads: any; the order of adds decides with VXF_BLEND_LAST.
 pub struct vxf_assembler {
     _private: [u8; 0],
 }
@@ -71,7 +75,8 @@ pub struct vxf_assembler_options {
     pub blend: vxf_blend,
     /// What is made of the channels.
     pub reduce: vxf_reduce,
-    /// The result's dtype: F32 by default, or U8, rounded half to even; argmax is always U8.
+    /// The result's dtype: F32 by default, or U8, rounded half to even and clipped to 0..255, NaN being 0;
+    /// argmax is always U8.
     pub dtype: vxf_dtype,
     /// The dtype of sums: F32 by default; with F64, equal overlapping values come back exactly.
     pub accumulate: vxf_dtype,
@@ -153,8 +158,8 @@ pub unsafe extern "C" fn vxf_assembler_new(
 
 /// Adds the prediction for a batch: (batch, channel, spatial axes), any dtype and strides, host memory.
 ///
-/// The spatial extents are those of the batch's rows, or smaller by an even number of voxels where the
-/// network has no padding: they are then centred in the row. The batch may be released afterwards.
+/// The spatial extents are those of the batch's rows, or smaller by the same even number on every axis where
+/// the network has no padding: they are then centred in the row. The batch may be released afterwards.
 /// Errors: ERR_ARGUMENT where the shape is another; ERR_STATE where a sample was added before, or belongs to
 /// another epoch than subjects that are still incomplete. A call that fails changes nothing.
 #[unsafe(no_mangle)]

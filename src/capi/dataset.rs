@@ -161,7 +161,9 @@ pub unsafe extern "C" fn vxf_dataset_options_init(
 ///
 /// Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
 /// .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
-/// slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each.
+/// slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+/// SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
+/// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
 /// options may be NULL. Free with vxf_dataset_free().
 /// Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED, and ERR_ARGUMENT where the volumes of a
 /// subject do not lie on one grid; the message names the file.

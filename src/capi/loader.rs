@@ -125,7 +125,8 @@ pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i
 
 /// Writes the loader's place as a text of *inout_size bytes at most, its closing 0 counted.
 ///
-/// The place is behind the last batch that vxf_loader_next() gave. With text NULL only the size is written.
+/// The place is behind the last batch that vxf_loader_next() gave; an assembler's sums are not in it, so save
+/// between subjects when you predict. With text NULL only the size is written.
 /// Errors: ERR_BUFFER where the text does not fit; *inout_size is then what it needs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_save_state(

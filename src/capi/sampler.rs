@@ -193,8 +193,8 @@ pub unsafe extern "C" fn vxf_sampler_options_init(
 /// Applies a rule to the subjects that the dataset has now. options may be NULL: whole volumes.
 ///
 /// The sampler keeps the dataset alive. Free with vxf_sampler_free().
-/// Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, the rule does
-/// not fit a volume, or there is no sample at all; the message names the subject.
+/// Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, or a subject has
+/// no sample under the rule; the message names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_sampler_new(
     dataset: *const vxf_dataset,

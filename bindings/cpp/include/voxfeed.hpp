@@ -6,7 +6,7 @@
 ///   voxfeed::loader_options options;
 ///   options.batch_size = 4;
 ///   options.order = voxfeed::order::shuffled;
-///   options.categories = {"images", "labels"};
+///   options.categories = {{"images", voxfeed::dtype::f32}, "labels"};
 ///   voxfeed::loader loader(patches, options);
 ///   for (auto &batch : loader.epoch(0)) {
 ///       auto images = batch.tensor("images");

@@ -175,6 +175,8 @@ struct category {
     // Implicit, so that a list of names is a list of categories.
     category(const char *category_name) : name(category_name) {}
     category(std::string category_name) : name(std::move(category_name)) {}
+    /// The category in this dtype.
+    category(std::string category_name, voxfeed::dtype wanted) : name(std::move(category_name)), dtype(wanted) {}
 
     std::string name;
     /// The entries in channel order; empty for all.
