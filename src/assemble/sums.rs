@@ -128,7 +128,7 @@ impl<T: Number + Default> Sums<T> {
                 };
                 let rows = scratch.get_mut(..slab.voxels()).unwrap_or_default();
                 let bytes = bytemuck::cast_slice_mut(rows);
-                let mut target = Target { bytes, dtype: T::DTYPE, fit: Fit::Saturate, fill: 0.0 };
+                let mut target = Target { bytes, dtype: T::DTYPE, fit: Fit::Saturate };
                 gather(&stored, &runs, &slab.extent, &mut target)?;
                 self.add_channel(channel, slab, rows, (0, &dense_strides(&slab.extent)));
                 Ok(())

@@ -249,7 +249,7 @@ impl Given {
             let first = number * step as usize;
             let stored =
                 Stored { bytes, first, strides: &strides, dtype: self.dtype, swapped: false, scale: None };
-            let mut target = Target { bytes: bytes_of, dtype: self.dtype, fit: Fit::Exact, fill: 0.0 };
+            let mut target = Target { bytes: bytes_of, dtype: self.dtype, fit: Fit::Exact };
             gather(&stored, &runs, &extents, &mut target)?;
         }
         Ok(into)

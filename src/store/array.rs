@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{ArrayLayout, Block, Bytes, Files, Header, Scratch, Volume, Window};
+use crate::store::{ArrayLayout, Block, Bytes, Files, Header, Scratch, TakeBlock, Volume, Window};
 
 /// Uncompressed voxels from some byte of a file on, in any axis and byte order.
 #[derive(Debug)]
@@ -118,14 +118,15 @@ impl Volume for FileArray {
         &self.header
     }
 
-    fn block<'a>(&'a self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>> {
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         let path = &self.header.origin.path;
         let (strides, swapped) = (self.layout.strides, self.swapped);
         if self.files.maps(path) {
             let first = self.layout.first(self.start as usize, window)?;
-            return Ok(Block { bytes: Bytes::Mapped(self.files.map(path)?), first, strides, swapped });
+            let map = self.files.map(path)?;
+            return take(window, &Block { bytes: Bytes::Mapped(map), first, strides, swapped });
         }
-        self.pieces(window, scratch)
+        take(window, &self.pieces(window, scratch)?)
     }
 }
 
@@ -150,10 +151,10 @@ impl Volume for MemoryArray {
         &self.header
     }
 
-    fn block<'a>(&'a self, window: &Window, _: &'a mut Scratch) -> Result<Block<'a>> {
+    fn blocks(&self, window: &Window, _: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         let first = self.layout.first(0, window)?;
         let bytes = Bytes::Borrowed(&self.bytes);
-        Ok(Block { bytes, first, strides: self.layout.strides, swapped: false })
+        take(window, &Block { bytes, first, strides: self.layout.strides, swapped: false })
     }
 }
 
@@ -191,7 +192,7 @@ mod tests {
         let region = Region::new(&[0, 500, 800], Shape::new(&[4096, 2, 3]).unwrap()).unwrap();
         let window = Window { channel: 0, channels: 1, region };
         let mut scratch = Scratch::default();
-        let block = array.block(&window, &mut scratch).unwrap();
+        let block = array.pieces(&window, &mut scratch).unwrap();
         let bytes = block.as_bytes().unwrap();
         assert!(bytes.len() < 16 << 20, "{}", bytes.len());
         for z in [6isize, 7, 4000] {

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{Entry, Scratch, Window};
-use crate::sys::{Fit, Stored, Target, gather};
-use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Region, Run, Shape};
+use crate::store::{Block, Entry, Scratch, Volume, Window};
+use crate::sys::{Fit, Scale, Stored, Target, fill, gather};
+use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -32,6 +32,7 @@ impl Extraction {
 pub struct Reader {
     scratch: Scratch,
     axes: [AxisRuns; MAX_AXES],
+    parts: [AxisRuns; MAX_AXES],
 }
 
 impl Reader {
@@ -96,8 +97,7 @@ impl Reader {
             let given = region.shape().ndim();
             return Err(Error::argument(format!("region has {given} axes, the volume {ndim}: {seen}")));
         }
-        let fill = if how.padding == Padding::Constant { how.pad_value } else { 0.0 };
-        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, fill };
+        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit };
         let mut extents = [0usize; MAX_AXES + 1];
         extents[0] = channels;
         for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {
@@ -106,12 +106,13 @@ impl Reader {
         let extents = extents.get(..=ndim).unwrap_or_default();
 
         let (mut offset, mut hull) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
-        let mut empty = false;
+        let (mut covered, mut empty) = (true, false);
         let placed = entry.placement();
         let plans = self.axes.iter_mut().zip(region.axes()).zip(placed.axes.iter().zip(&placed.reversed));
         for ((axis, (start, len)), (&stored, &reversed)) in plans {
             let extent = header.shape.extent(stored);
             axis.plan((start, len), extent, how.padding)?;
+            covered &= axis.covered() == len;
             if reversed {
                 axis.reverse(extent);
             }
@@ -124,39 +125,102 @@ impl Reader {
                 (*offset, *hull) = (low as i64, high - low);
             }
         }
-        if empty {
-            let nothing: [&[Run]; MAX_AXES + 1] = [&[]; MAX_AXES + 1];
-            let strides = [0isize; MAX_AXES + 1];
-            let strides = strides.get(..=ndim).unwrap_or_default();
-            let stored =
-                Stored { bytes: &[], first: 0, strides, dtype: header.dtype, swapped: false, scale: None };
-            return gather(&stored, nothing.get(..=ndim).unwrap_or_default(), extents, &mut target);
+        if !covered {
+            fill(&mut target, if how.padding == Padding::Constant { how.pad_value } else { 0.0 })?;
         }
-
+        if empty {
+            return Ok(());
+        }
         let inside = Shape::new(hull.get(..ndim).unwrap_or_default())?;
         let region = Region::new(offset.get(..ndim).unwrap_or_default(), inside)?;
         let window = Window { channel: entry.first_channel(), channels, region };
-        let block = entry.volume().block(&window, &mut self.scratch)?;
+        let stored = Source { volume: entry.volume().as_ref(), scale: header.scale, placed };
+        self.gather_blocks(&stored, &window, extents, &mut target)
+    }
 
+    /// Reads a window as it is stored, but for the byte order: dense, channels first, not scaled.
+    ///
+    /// # Errors
+    /// `Argument` where `into` has another size; else what the format says.
+    pub(super) fn read_stored(
+        &mut self,
+        volume: &dyn Volume,
+        window: &Window,
+        into: &mut [u8],
+    ) -> Result<()> {
+        let shape = window.region.shape();
+        let mut extents = [window.channels; MAX_AXES + 1];
+        for ((slot, axis), &extent) in extents.iter_mut().skip(1).zip(&mut self.axes).zip(shape.extents()) {
+            *slot = extent;
+            axis.plan((0, extent), extent, Padding::Zero)?;
+        }
+        let mut target = Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact };
+        let stored = Source { volume, scale: None, placed: &Placement::as_stored() };
+        let extents = extents.get(..=shape.ndim()).unwrap_or_default();
+        self.gather_blocks(&stored, window, extents, &mut target)
+    }
+
+    /// Gathers the blocks of a window, over which `self.axes` run, into their places in the target.
+    fn gather_blocks(
+        &mut self,
+        from: &Source<'_>,
+        window: &Window,
+        extents: &[usize],
+        target: &mut Target<'_>,
+    ) -> Result<()> {
+        let Self { scratch, axes, parts } = self;
+        from.volume.blocks(window, scratch, &mut |part, block| {
+            let whole = part == window;
+            if !whole {
+                for ((axis, into), &stored) in axes.iter().zip(parts.iter_mut()).zip(&from.placed.axes) {
+                    let begin = part.region.offset().get(stored).zip(window.region.offset().get(stored));
+                    let low = begin.map_or(0, |(part, window)| part.saturating_sub(*window)) as usize;
+                    axis.within((low, low + part.region.shape().extent(stored)), into);
+                }
+            }
+            let output = part.channel.saturating_sub(window.channel);
+            let channels = Run { output, len: part.channels, source: 0, step: 1 };
+            from.place(block, (channels, if whole { axes } else { parts }), extents, target)
+        })
+    }
+}
+
+/// Stored voxels, and how their axes are seen.
+struct Source<'a> {
+    volume: &'a dyn Volume,
+    scale: Option<Scale>,
+    placed: &'a Placement,
+}
+
+impl Source<'_> {
+    /// Gathers a block's voxels into their places among the channels and axes of a row.
+    fn place(
+        &self,
+        block: &Block<'_>,
+        (channels, axes): (Run, &[AxisRuns; MAX_AXES]),
+        extents: &[usize],
+        target: &mut Target<'_>,
+    ) -> Result<()> {
         let mut strides = [0isize; MAX_AXES + 1];
         strides[0] = block.strides[0];
-        for (slot, &stored) in strides.iter_mut().skip(1).zip(&placed.axes) {
+        for (slot, &stored) in strides.iter_mut().skip(1).zip(&self.placed.axes) {
             *slot = block.strides.get(stored + 1).copied().unwrap_or_default();
         }
-        let every = [Run { output: 0, len: channels, source: 0, step: 1 }];
-        let mut runs: [&[Run]; MAX_AXES + 1] = [&every; MAX_AXES + 1];
-        for (slot, axis) in runs.iter_mut().skip(1).zip(&self.axes) {
+        let channels = [channels];
+        let mut runs: [&[Run]; MAX_AXES + 1] = [&channels; MAX_AXES + 1];
+        for (slot, axis) in runs.iter_mut().skip(1).zip(axes) {
             *slot = axis.runs();
         }
+        let ndim = extents.len();
         let stored = Stored {
             bytes: block.as_bytes()?,
             first: block.first,
-            strides: strides.get(..=ndim).unwrap_or_default(),
-            dtype: header.dtype,
+            strides: strides.get(..ndim).unwrap_or_default(),
+            dtype: self.volume.header().dtype,
             swapped: block.swapped,
-            scale: header.scale,
+            scale: self.scale,
         };
-        gather(&stored, runs.get(..=ndim).unwrap_or_default(), extents, &mut target)
+        gather(&stored, runs.get(..ndim).unwrap_or_default(), extents, target)
     }
 }
 

@@ -10,7 +10,7 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::error::{Error, Result};
-use crate::store::{ArrayLayout, Block, Bytes, Decoded, Header, Scratch, Volume, Window};
+use crate::store::{ArrayLayout, Block, Bytes, Decoded, Header, Scratch, TakeBlock, Volume, Window};
 
 /// No deflated stream grows by more than this factor.
 const MOST_INFLATION: u64 = 1032;
@@ -87,10 +87,11 @@ impl Volume for InflatedArray {
         &self.header
     }
 
-    fn block<'a>(&'a self, window: &Window, _: &'a mut Scratch) -> Result<Block<'a>> {
+    fn blocks(&self, window: &Window, _: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         let bytes = self.decoded.get(self.number, || self.inflate())?;
         let first = self.layout.first(0, window)?;
-        Ok(Block { bytes: Bytes::Shared(bytes), first, strides: self.layout.strides, swapped: self.swapped })
+        let (strides, swapped) = (self.layout.strides, self.swapped);
+        take(window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
     }
 }
 

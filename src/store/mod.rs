@@ -42,4 +42,6 @@ pub(crate) use pending::PendingFile;
 pub(crate) use pymia::{StoredArray, SubjectTable, SubjectsFile};
 pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
-pub use volume::{ArrayLayout, Block, Bytes, ChannelPlace, Header, Origin, Scratch, Volume, Window};
+pub use volume::{
+    ArrayLayout, Block, Bytes, ChannelPlace, DecodedParts, Header, Origin, Scratch, TakeBlock, Volume, Window,
+};

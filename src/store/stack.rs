@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
-use crate::store::{Block, Bytes, Choice, Context, Header, Origin, Scratch, Volume, Window, volume};
-use crate::sys::{Fit, Stored, Target, gather};
-use crate::voxel::{MAX_AXES, Region, Run, Shape};
+use crate::store::{
+    Block, Bytes, Choice, Context, Header, Origin, Reader, Scratch, TakeBlock, Volume, Window, volume,
+};
+use crate::voxel::{MAX_AXES, Region, Shape};
 
 /// A volume of slices: shape (height, width, depth), slice k being depth k.
 ///
@@ -78,23 +79,8 @@ impl Stack {
         let inside = Shape::new(extents.get(..ndim).unwrap_or_default())?;
         let region = Region::new(offset.get(..ndim).unwrap_or_default(), inside)?;
         let part = Window { channel: window.channel, channels: window.channels, region };
-        let mut scratch = Scratch::default();
-        let block = slice.block(&part, &mut scratch)?;
-        let whole = |len| [Run { output: 0, len, source: 0, step: 1 }];
-        let all: Vec<usize> =
-            std::iter::once(window.channels).chain(inside.extents().iter().copied()).collect();
-        let runs: Vec<[Run; 1]> = all.iter().map(|&len| whole(len)).collect();
-        let runs: Vec<&[Run]> = runs.iter().map(<[Run; 1]>::as_slice).collect();
-        let dtype = self.header.dtype;
-        let stored = Stored {
-            bytes: block.as_bytes()?,
-            first: block.first,
-            strides: block.strides.get(..=ndim).unwrap_or_default(),
-            dtype,
-            swapped: block.swapped,
-            scale: None,
-        };
-        gather(&stored, &runs, &all, &mut Target { bytes: into, dtype, fit: Fit::Exact, fill: 0.0 })
+        Reader::default()
+            .read_stored(slice.as_ref(), &part, into)
             .map_err(|error| error.in_file(path_of(slice)))
     }
 }
@@ -119,7 +105,7 @@ impl Volume for Stack {
         &self.header
     }
 
-    fn block<'a>(&'a self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>> {
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         let shape = window.region.shape();
         let voxel = self.header.dtype.byte_len();
         let slice_bytes = shape.byte_len(window.channels, voxel)?.checked_div(shape.extent(2)).unwrap_or(0);
@@ -134,6 +120,6 @@ impl Volume for Stack {
         for (slot, stride) in strides.iter_mut().zip(wanted) {
             *slot = stride;
         }
-        Ok(Block { bytes: Bytes::Borrowed(bytes), first: 0, strides, swapped: false })
+        take(window, &Block { bytes: Bytes::Borrowed(bytes), first: 0, strides, swapped: false })
     }
 }

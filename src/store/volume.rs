@@ -142,16 +142,48 @@ impl Scratch {
     }
 }
 
+/// What is done with a block: the part of the window that it holds, and its voxels.
+pub type TakeBlock<'t> = &'t mut dyn FnMut(&Window, &Block<'_>) -> Result<()>;
+
 /// One stored n-d array with its header.
 pub trait Volume: Send + Sync + std::fmt::Debug {
     /// What the file says of the volume.
     fn header(&self) -> &Header;
 
-    /// The stored voxels of a window that lies inside the volume, with as little copying as the format allows.
+    /// Gives the stored voxels of a window that lies inside the volume, with as little copying as the format
+    /// allows: in blocks whose parts of the window together are all of it, none twice.
     ///
     /// # Errors
-    /// As the format and the machine have them; every message names the file.
-    fn block<'a>(&'a self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>>;
+    /// As the format and the machine have them, every message naming the file; those of `take`.
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()>;
+
+    /// Tells the system that a window will be read soon; nothing depends on it but time.
+    fn will_need(&self, _window: &Window) {}
+
+    /// The parts that are decoded as a whole and kept; none where voxels are read as they are stored.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn decoded_parts(&self) -> Result<DecodedParts> {
+        Ok(DecodedParts::default())
+    }
+
+    /// Decodes one of the parts, for the cache to keep.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn decode_part(&self, _part: u64, _scratch: &mut Scratch) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// What a cache keeps of a volume.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DecodedParts {
+    /// The number of parts.
+    pub count: u64,
+    /// The decoded bytes of all of them.
+    pub byte_len: u64,
 }
 
 /// How the axes of a stored array follow each other in memory.

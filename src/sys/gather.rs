@@ -44,8 +44,6 @@ pub struct Target<'a> {
     pub dtype: DType,
     /// What happens to a value that does not fit.
     pub fit: Fit,
-    /// What stands where no run of an axis reaches.
-    pub fill: f64,
 }
 
 /// One axis of the gather: its runs, its extent in the destination, and the two strides in bytes.
@@ -66,6 +64,8 @@ impl Axis {
 
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
 ///
+/// Positions that no run reaches keep what they hold: [`fill`] is for them.
+///
 /// # Errors
 /// `Argument` where the axes do not match or the destination has the wrong size; `Format` where the source
 /// is too small for what the runs ask; `Range` where a value does not fit and [`Fit::Exact`] is asked.
@@ -77,10 +77,6 @@ pub fn gather(
 ) -> Result<()> {
     let mut axes = plan(stored, runs, extents, target)?;
     let covered: usize = axes.iter().map(|axis| axis.runs.iter().map(|run| run.len).sum::<usize>()).product();
-    let positions: usize = extents.iter().product();
-    if covered < positions {
-        fill(target)?;
-    }
     if covered == 0 {
         return Ok(());
     }
@@ -130,13 +126,16 @@ fn plan(stored: &Stored<'_>, runs: &[&[Run]], extents: &[usize], target: &Target
     Ok(axes)
 }
 
-/// Fills the whole destination with the padding value.
-fn fill(target: &mut Target<'_>) -> Result<()> {
+/// Fills the whole destination with one value.
+///
+/// # Errors
+/// `Range` where it does not fit the dtype and [`Fit::Exact`] is asked.
+pub fn fill(target: &mut Target<'_>, value: f64) -> Result<()> {
     let mut voxel = [0u8; 8];
     let voxel = voxel.get_mut(..target.dtype.byte_len()).unwrap_or_default();
-    let fits = super::convert(&target.fill.to_ne_bytes(), DType::F64, voxel, target.dtype);
+    let fits = super::convert(&value.to_ne_bytes(), DType::F64, voxel, target.dtype);
     if !fits && target.fit == Fit::Exact {
-        let (value, dtype) = (target.fill, target.dtype);
+        let dtype = target.dtype;
         return Err(Error::range(format!("padding value {value} does not fit {dtype}")));
     }
     if voxel.iter().all(|&byte| byte == 0) {
@@ -334,7 +333,7 @@ mod tests {
     }
 
     /// Gathers from a (3, 4) volume of i16 that counts from 0.
-    fn gathered(rows: &[Run], columns: &[Run], extents: [usize; 2], fill: f64) -> Result<Vec<f32>> {
+    fn gathered(rows: &[Run], columns: &[Run], extents: [usize; 2], value: f64) -> Result<Vec<f32>> {
         let bytes: Vec<u8> = (0..12i16).flat_map(i16::to_ne_bytes).collect();
         let stored = Stored {
             bytes: &bytes,
@@ -345,7 +344,8 @@ mod tests {
             scale: None,
         };
         let mut into = vec![0u8; extents[0] * extents[1] * 4];
-        let mut target = Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact, fill };
+        let mut target = Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact };
+        fill(&mut target, value)?;
         gather(&stored, &[&[run(0, 1, 0, 1)], rows, columns], &[1, extents[0], extents[1]], &mut target)?;
         Ok(bytemuck::pod_collect_to_vec(&into))
     }

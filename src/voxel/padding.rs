@@ -128,6 +128,27 @@ impl AxisRuns {
         Some((low, high + 1))
     }
 
+    /// The runs whose source lies in `low..high`, counted from `low` on.
+    pub fn within(&self, (low, high): (usize, usize), into: &mut AxisRuns) {
+        into.runs.clear();
+        into.covered = 0;
+        for run in &self.runs {
+            let (near, far) = run.bounds();
+            if far < low || near >= high {
+                continue;
+            }
+            let (before, after) = match run.step {
+                0 => (0, 0),
+                step if step > 0 => (low.saturating_sub(near), (far + 1).saturating_sub(high)),
+                _ => ((far + 1).saturating_sub(high), low.saturating_sub(near)),
+            };
+            let len = run.len - before - after;
+            let source = run.source.saturating_add_signed(run.step * before as isize) - low;
+            into.runs.push(Run { output: run.output + before, len, source, step: run.step });
+            into.covered += len;
+        }
+    }
+
     /// Counts source positions from this one on.
     pub fn shift(&mut self, first: usize) {
         for run in &mut self.runs {

@@ -66,11 +66,12 @@ impl voxfeed::store::Volume for Vast {
         &self.0
     }
 
-    fn block<'a>(
-        &'a self,
+    fn blocks(
+        &self,
         _: &voxfeed::store::Window,
-        _: &'a mut voxfeed::store::Scratch,
-    ) -> Result<voxfeed::store::Block<'a>, Error> {
+        _: &mut voxfeed::store::Scratch,
+        _: voxfeed::store::TakeBlock<'_>,
+    ) -> Result<(), Error> {
         Err(Error::unsupported("no voxels"))
     }
 }

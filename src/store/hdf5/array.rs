@@ -11,8 +11,8 @@ use crate::store::hdf5::element::{Element, StoredNumber, with_stored_type};
 use crate::store::hdf5::file::{Hdf5File, Place, cannot_read};
 use crate::store::hdf5::write::AxisLetters;
 use crate::store::{
-    ArrayLayout, Block, Bytes, ChannelPlace, Context, FileArray, Files, Header, Origin, Scratch, Volume,
-    Window,
+    ArrayLayout, Block, Bytes, ChannelPlace, Context, FileArray, Files, Header, Origin, Scratch, TakeBlock,
+    Volume, Window,
 };
 use crate::voxel::{Affine, DType};
 
@@ -134,7 +134,7 @@ impl Volume for LibraryArray {
         &self.header
     }
 
-    fn block<'a>(&'a self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>> {
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         let Header { dtype, origin, .. } = &self.header;
         let dataset = self.files.hdf5.get(&origin.path, &origin.inner)?;
         let shape = window.region.shape();
@@ -154,8 +154,8 @@ impl Volume for LibraryArray {
         let read = with_stored_type!(*dtype, read(&dataset, selection, bytes));
         read.map_err(|cause| cannot_read(&origin.path, &origin.inner, &cause))?;
         let layout = ArrayLayout::dense(&shape, window.channels, dtype.byte_len(), last);
-        // A reversed channel-first stride never occurs, so the window begins at the first byte.
-        Ok(Block { bytes: Bytes::Borrowed(bytes), first: 0, strides: layout.strides, swapped: false })
+        let bytes = Bytes::Borrowed(bytes);
+        take(window, &Block { bytes, first: 0, strides: layout.strides, swapped: false })
     }
 }
 
