@@ -5,6 +5,7 @@
 
 mod array;
 mod canvas;
+mod chunks;
 mod dataset;
 mod decoded;
 mod extract;
@@ -31,7 +32,7 @@ mod volume;
 
 pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
-pub use decoded::Decoded;
+pub use decoded::{Decoded, DecodedBytes, Part};
 pub use extract::{Extraction, Reader};
 pub use files::{Files, Io};
 pub use hdf5::library_version;
@@ -43,5 +44,6 @@ pub(crate) use pymia::{StoredArray, SubjectTable, SubjectsFile};
 pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{
-    ArrayLayout, Block, Bytes, ChannelPlace, DecodedParts, Header, Origin, Scratch, TakeBlock, Volume, Window,
+    ArrayLayout, Block, Bytes, ChannelPlace, DecodedParts, Header, Origin, Scratch, TakeBlock, Volume,
+    Window, Work,
 };
