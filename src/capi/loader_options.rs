@@ -173,6 +173,11 @@ pub struct vxf_loader_options {
     pub device: vxf_device,
     /// The device's number.
     pub device_id: i32,
+    /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
+    /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
+    pub group_window: u32,
+    /// Room, 0.
+    pub reserved: u32,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -199,6 +204,8 @@ unsafe impl Sized32 for vxf_loader_options {
             category_count: 0,
             device: vxf_device::DEFAULT,
             device_id: 0,
+            group_window: 0,
+            reserved: 0,
         }
     }
 }
@@ -262,6 +269,7 @@ fn check_device(device: vxf_device) -> Result<()> {
 impl vxf_loader_options {
     pub(super) fn parse(&self) -> Result<LoaderOptions> {
         check_device(self.device)?;
+        check_room("vxf_loader_options", &[u64::from(self.reserved)])?;
         let order = match self.order {
             vxf_order::SEQUENTIAL => Order::Sequential,
             vxf_order::SHUFFLED => Order::Shuffled,
@@ -297,6 +305,7 @@ impl vxf_loader_options {
                 last_batch,
                 rank: u64::from(self.rank),
                 world_size: u64::from(self.world_size.max(1)),
+                group_window: self.group_window,
             },
             prefetch: if self.prefetch == 0 { 2 } else { self.prefetch as usize },
             threads: self.threads as usize,
