@@ -267,7 +267,7 @@ impl Case {
         let entries: Vec<Entry> = self.wanted.iter().map(entry).collect();
         let shape = Shape::new(&self.shape).unwrap();
         let region = Region::new(&self.offset, shape).unwrap();
-        let how = Extraction { padding: self.padding, pad_value: 3.0, dtype: self.into, fit: Fit::Exact };
+        let how = Extraction { padding: self.padding, pad_value: 3.0, ..Extraction::exact(self.into) };
         let mut voxels = vec![0x5a; shape.byte_len(self.wanted.len(), self.into.byte_len()).unwrap()];
         Reader::default().read(&entries, &region, &how, &mut voxels).unwrap();
         voxels.chunks(self.into.byte_len()).map(|voxel| decode(voxel, self.into)).collect()

@@ -10,7 +10,7 @@ use crate::capi::tensor::{vxf_device, vxf_dtype};
 use crate::capi::transform::{chain, vxf_transform};
 use crate::device::cuda_device_count;
 use crate::error::{Error, Result};
-use crate::feed::{CategoryOptions, LoaderOptions, OnError, Ragged, ThinAxis};
+use crate::feed::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 use crate::plan::{EpochOptions, LastBatch, Order};
 use crate::sys::Fit;
 use crate::voxel::{DType, Padding};
@@ -109,6 +109,19 @@ impl vxf_fit {
     pub const SATURATE: vxf_fit = vxf_fit(1);
 }
 
+/// Who reads the batches.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_consumer(pub i32);
+
+impl vxf_consumer {
+    /// The processor, soon after the library wrote them.
+    pub const CPU: vxf_consumer = vxf_consumer(0);
+    /// A device that copies them away: voxels are written past the processor's caches, which is faster then,
+    /// and much slower for a processor that reads them.
+    pub const DEVICE: vxf_consumer = vxf_consumer(1);
+}
+
 /// How one category is fed. The layout is final; a struct of zeros and a name is all defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -176,8 +189,8 @@ pub struct vxf_loader_options {
     /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
     /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
     pub group_window: u32,
-    /// Room, 0.
-    pub reserved: u32,
+    /// Who reads the batches.
+    pub consumer: vxf_consumer,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -205,7 +218,7 @@ unsafe impl Sized32 for vxf_loader_options {
             device: vxf_device::DEFAULT,
             device_id: 0,
             group_window: 0,
-            reserved: 0,
+            consumer: vxf_consumer::CPU,
         }
     }
 }
@@ -269,7 +282,6 @@ fn check_device(device: vxf_device) -> Result<()> {
 impl vxf_loader_options {
     pub(super) fn parse(&self) -> Result<LoaderOptions> {
         check_device(self.device)?;
-        check_room("vxf_loader_options", &[u64::from(self.reserved)])?;
         let order = match self.order {
             vxf_order::SEQUENTIAL => Order::Sequential,
             vxf_order::SHUFFLED => Order::Shuffled,
@@ -296,6 +308,11 @@ impl vxf_loader_options {
             vxf_thin_axis::KEEP => ThinAxis::Keep,
             other => return Err(unknown("thin_axis", other.0)),
         };
+        let consumer = match self.consumer {
+            vxf_consumer::CPU => Consumer::Cpu,
+            vxf_consumer::DEVICE => Consumer::Device,
+            other => return Err(unknown("consumer", other.0)),
+        };
         let categories = array(self.categories, self.category_count, "categories")?;
         Ok(LoaderOptions {
             epoch: EpochOptions {
@@ -313,6 +330,7 @@ impl vxf_loader_options {
             on_error,
             ragged,
             thin_axis,
+            consumer,
             categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
             chain: chain(self.transform)?,
         })

@@ -15,5 +15,5 @@ mod worker;
 
 pub use batch::{Batch, TensorView};
 pub use loader::{Loader, Next};
-pub use options::{CategoryOptions, LoaderOptions, OnError, Ragged, ThinAxis};
+pub use options::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 pub use stats::Stats;

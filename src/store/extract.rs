@@ -18,12 +18,14 @@ pub struct Extraction {
     pub dtype: DType,
     /// What happens to a value that does not fit it.
     pub fit: Fit,
+    /// Who reads the voxels next.
+    pub stores: Stores,
 }
 
 impl Extraction {
     /// Zero padding and exact fit into this dtype.
     pub fn exact(dtype: DType) -> Self {
-        Self { padding: Padding::Zero, pad_value: 0.0, dtype, fit: Fit::Exact }
+        Self { padding: Padding::Zero, pad_value: 0.0, dtype, fit: Fit::Exact, stores: Stores::Cached }
     }
 }
 
@@ -97,7 +99,7 @@ impl Reader {
             let given = region.shape().ndim();
             return Err(Error::argument(format!("region has {given} axes, the volume {ndim}: {seen}")));
         }
-        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: Stores::Cached };
+        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: how.stores };
         let mut extents = [0usize; MAX_AXES + 1];
         extents[0] = channels;
         for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {

@@ -24,6 +24,7 @@ mod npy;
 mod npz;
 mod open;
 mod pending;
+mod preload;
 mod pymia;
 mod save;
 mod stack;
