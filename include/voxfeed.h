@@ -907,12 +907,17 @@ typedef struct {
     uint64_t slots;
     /** The bytes of all slots. */
     uint64_t slot_bytes;
-    /** Decoded volumes that were found in the cache. */
+    /** Decoded chunks and volumes that were found in the cache of the dataset, by all that read it. */
     uint64_t cache_hits;
-    /** Decoded volumes that had to be decoded. */
+    /** Decoded chunks and volumes that had to be decoded. */
     uint64_t cache_misses;
-    /** The bytes in the cache now. */
+    /** The bytes in the cache now, cache_bytes of the dataset's options at most. */
     uint64_t cache_bytes;
+    /**
+     * The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
+     * that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+     */
+    uint64_t scratch_bytes;
 } vxf_loader_stats;
 
 /** Writes the defaults into options of struct_size bytes. */

@@ -198,7 +198,7 @@ class _LoaderStats(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32)] + [
         (name, c_uint64) for name in (
             "batches", "samples", "bytes", "errors", "waits", "wait_ns", "work_ns", "idle_ns", "held", "slots",
-            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes")]
+            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes", "scratch_bytes")]
 
 
 class _DatasetOptions(ctypes.Structure):
@@ -1057,7 +1057,9 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
     long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes.
+    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes: of the
+    dataset's cache; scratch_bytes: what the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes
+    together are the memory that a loader has.
     """
 
     __slots__ = ()

@@ -296,6 +296,7 @@ impl Loader {
             cache_hits,
             cache_misses,
             cache_bytes: decoded.byte_len(),
+            scratch_bytes: counters.scratch_bytes.load(Relaxed),
         })
     }
 }

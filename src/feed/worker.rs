@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::error::{Error, Result};
 use crate::feed::loader::Shared;
 use crate::feed::ring::Ticket;
-use crate::feed::stats::add_time;
+use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
 use crate::store::Reader;
 
@@ -18,9 +18,16 @@ struct Bench {
     scratch: Vec<u8>,
 }
 
+impl Bench {
+    fn byte_len(&self) -> usize {
+        self.reader.byte_len() + self.scratch.capacity()
+    }
+}
+
 /// Fills rows until the loader is closed.
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut bench = Bench::default();
+    let mut counted = 0;
     while let Some(ticket) = next_ticket(shared) {
         let begun = Instant::now();
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
@@ -32,12 +39,16 @@ pub(super) fn run(shared: &Arc<Shared>) {
             Err(Error::internal(format!("voxfeed panicked while it read the sample at {place}: {text}")))
         });
         add_time(&shared.counters.work_ns, begun.elapsed());
+        let scratch_bytes = bench.byte_len() as u64;
+        add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
+        counted = scratch_bytes;
         let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
         if ring.finish(ticket, outcome) {
             shared.ready.notify_all();
             shared.work.notify_all();
         }
     }
+    add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
     let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
     ring.workers -= 1;
     shared.ended.notify_all();

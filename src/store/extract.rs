@@ -38,6 +38,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The bytes of scratch that it holds.
+    pub fn byte_len(&self) -> usize {
+        self.scratch.byte_len()
+    }
+
     /// Reads a region of these entries, one after the other, into `into`.
     ///
     /// Shape: (channel, spatial axes of the region), dense; the channels are those of the entries in order.

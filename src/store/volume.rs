@@ -149,6 +149,11 @@ impl Scratch {
         Ok((grown(&mut self.bytes, len)?, &mut self.work))
     }
 
+    /// The bytes that it holds.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.capacity() + self.work.packed.capacity() + self.work.between.capacity()
+    }
+
     /// The bytes that the last block left.
     pub fn filled(&self, len: usize) -> &[u8] {
         self.bytes.get(..len).unwrap_or_default()
