@@ -61,5 +61,8 @@ fn a_dataset_ten_times_the_cache_takes_no_more_memory_than_the_loader_tells() {
     let (most, told) = most_bytes(folder.path(), VOLUME_BYTES * SUBJECTS as u64 / 10);
     assert!(most <= told + slack, "{most} bytes were taken, {told} told");
     let (most, _) = most_bytes(folder.path(), 1 << 30);
-    assert!(most >= VOLUME_BYTES * SUBJECTS as u64 * 3 / 4, "the measure sees what a large cache takes: {most}");
+    assert!(
+        most >= VOLUME_BYTES * SUBJECTS as u64 * 3 / 4,
+        "the measure sees what a large cache takes: {most}"
+    );
 }

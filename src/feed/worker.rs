@@ -33,10 +33,9 @@ pub(super) fn run(shared: &Arc<Shared>) {
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
         let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
-            let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-            let place = format!("place {} of epoch {}", ticket.place, ticket.epoch);
-            Err(Error::internal(format!("voxfeed panicked while it read the sample at {place}: {text}")))
+            let (place, epoch) = (ticket.place, ticket.epoch);
+            let place = format!("while it read the sample at place {place} of epoch {epoch}");
+            Err(Error::panicked(place, payload.as_ref()))
         });
         add_time(&shared.counters.work_ns, begun.elapsed());
         let scratch_bytes = bench.byte_len() as u64;

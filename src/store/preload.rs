@@ -1,6 +1,7 @@
 //! Decoding ahead of time: everything of a dataset into the cache, by several threads.
 
 use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -74,7 +75,11 @@ fn run(
                     }
                     let share = shares.partition_point(|(_, before)| *before <= number).checked_sub(1);
                     let Some((volume, before)) = share.and_then(|share| shares.get(share)) else { break };
-                    let done = volume.decode_part(number - before, &mut scratch);
+                    let decode = || volume.decode_part(number - before, &mut scratch);
+                    let done = catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|payload| {
+                        scratch = Scratch::default();
+                        Err(Error::panicked(format!("while it decoded part {number}"), payload.as_ref()))
+                    });
                     if sender.send(done.map_err(|error| error.in_file(&volume.header().origin.path))).is_err()
                     {
                         break;
