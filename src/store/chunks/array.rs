@@ -7,7 +7,7 @@ use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
     Block, Bytes, Decoded, DecodedParts, Header, Part, Scratch, TakeBlock, Volume, Window, Work,
 };
-use crate::sys::FileMap;
+use crate::sys::OpenFile;
 
 /// Where a piece's voxels are.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(in crate::store) enum Found {
     /// Nowhere: every voxel has the fill value.
     Missing,
     /// In a mapped file as they are, from this byte on.
-    Plain(Arc<FileMap>, usize),
+    Plain(Arc<OpenFile>, usize),
     /// Behind a decoder.
     Packed,
 }
