@@ -5,7 +5,6 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
-mod collect;
 mod control_group;
 mod convert;
 pub mod cuda;
@@ -13,10 +12,12 @@ mod file_system;
 mod gather;
 mod hdf5;
 mod inflate;
+mod kernels;
 mod memory;
 mod open_file;
 mod process;
 mod rows;
+mod walk;
 
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
@@ -26,6 +27,7 @@ pub use file_system::is_network_file;
 pub use gather::{Stored, Stores, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
 pub use inflate::{Framing, Inflated, Inflater, crc32};
+pub use kernels::unshuffle;
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use open_file::OpenFile;
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
