@@ -155,7 +155,7 @@ fn images_of_two_axes_and_volumes_of_five_are_fed() {
 
 #[test]
 fn thousands_of_subjects_need_few_file_descriptors() {
-    const SUBJECTS: usize = 3000;
+    const SUBJECTS: usize = 6000;
     let folder = tempfile::tempdir().unwrap();
     let extents = [4usize, 5, 6];
     for subject in 0..SUBJECTS {
@@ -168,7 +168,9 @@ fn thousands_of_subjects_need_few_file_descriptors() {
         let context = dataset.context().clone();
         assert_eq!(feed(dataset, Arc::new(Uniform::new(&[2, 3, 4], 1)), &extents), SUBJECTS);
         let open = std::fs::read_dir("/proc/self/fd").unwrap().count();
-        assert!(open < 800, "{open} descriptors are open while the dataset is");
+        // A dataset takes a quarter of what the process may have; other tests of this program have a few open.
+        let share = voxfeed::sys::descriptor_limit().unwrap() / 4;
+        assert!(open < share.min(SUBJECTS - 100) + 100, "{open} descriptors are open while the dataset is");
         drop(context);
     }
 }
