@@ -70,6 +70,17 @@ struct Filling {
     error: Option<(usize, Error)>,
 }
 
+/// What a row's end has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finished {
+    /// Nothing yet: other rows of its batch are not filled.
+    Row,
+    /// Its batch can be lent when those before it have been.
+    Batch,
+    /// The slot of a batch that was given up is free.
+    Slot,
+}
+
 /// A batch that is ready to be lent, or the error that it is instead.
 #[derive(Debug)]
 pub(super) struct Ready {
@@ -192,9 +203,8 @@ impl Ring {
         true
     }
 
-    /// Notes that a row is filled or has failed; true where that makes the batch at the front ready, or
-    /// frees a slot.
-    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> bool {
+    /// Notes that a row is filled or has failed.
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> Finished {
         let Ticket { batch: number, row, .. } = ticket;
         if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) {
             batch.finished += 1;
@@ -212,17 +222,20 @@ impl Ring {
                     }
                 }
             }
-            return batch.finished == batch.samples.len();
+            let whole = batch.finished == batch.samples.len();
+            return if whole { Finished::Batch } else { Finished::Row };
         }
-        let Some(index) = self.given_up.iter().position(|batch| batch.number == number) else { return false };
-        let Some(batch) = self.given_up.get_mut(index) else { return false };
+        let index = self.given_up.iter().position(|batch| batch.number == number);
+        let Some(batch) = index.and_then(|index| self.given_up.get_mut(index)) else { return Finished::Row };
         batch.finished += 1;
-        if batch.finished < batch.taken {
-            return false;
+        if batch.finished == batch.taken
+            && let Some(index) = index
+        {
+            let batch = self.given_up.swap_remove(index);
+            self.free.push(batch.slot);
+            return Finished::Slot;
         }
-        let batch = self.given_up.swap_remove(index);
-        self.free.push(batch.slot);
-        true
+        Finished::Row
     }
 
     /// Takes the batch at the front, where it is ready.

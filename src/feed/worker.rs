@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::error::{Error, Result};
 use crate::feed::loader::Shared;
-use crate::feed::ring::Ticket;
+use crate::feed::ring::{Finished, Ticket};
 use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
 use crate::store::Reader;
@@ -42,9 +42,12 @@ pub(super) fn run(shared: &Arc<Shared>) {
         add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
         counted = scratch_bytes;
         let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.finish(ticket, outcome) {
-            shared.ready.notify_all();
-            shared.work.notify_all();
+        let finished = ring.finish(ticket, outcome);
+        drop(ring);
+        match finished {
+            Finished::Row => {}
+            Finished::Batch => shared.ready.notify_all(),
+            Finished::Slot => shared.work.notify_all(),
         }
     }
     add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
