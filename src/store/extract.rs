@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::{Block, Entry, Scratch, Volume, Window};
-use crate::sys::{Fit, Scale, Stored, Target, fill, gather};
+use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather};
 use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
@@ -97,7 +97,7 @@ impl Reader {
             let given = region.shape().ndim();
             return Err(Error::argument(format!("region has {given} axes, the volume {ndim}: {seen}")));
         }
-        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit };
+        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: Stores::Cached };
         let mut extents = [0usize; MAX_AXES + 1];
         extents[0] = channels;
         for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {
@@ -154,7 +154,8 @@ impl Reader {
             *slot = extent;
             axis.plan((0, extent), extent, Padding::Zero)?;
         }
-        let mut target = Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact };
+        let mut target =
+            Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact, stores: Stores::Cached };
         let stored = Source { volume, scale: None, placed: &Placement::as_stored() };
         let extents = extents.get(..=shape.ndim()).unwrap_or_default();
         self.gather_blocks(&stored, window, extents, &mut target)
@@ -218,6 +219,7 @@ impl Source<'_> {
             strides: strides.get(..ndim).unwrap_or_default(),
             dtype: self.volume.header().dtype,
             swapped: block.swapped,
+            shuffled: None,
             scale: self.scale,
         };
         gather(&stored, runs.get(..ndim).unwrap_or_default(), extents, target)

@@ -274,6 +274,7 @@ pub(super) struct Converter {
     swapped: bool,
     plain: Option<Row>,
     scaled: Option<(Scale, Row, Row)>,
+    pub(super) shuffled: Option<usize>,
 }
 
 impl Converter {
@@ -283,12 +284,12 @@ impl Converter {
         let scaled = scale.map(|scale| (scale, row_between(from, DType::F64), row_between(DType::F64, into)));
         let plain = (!same && scaled.is_none()).then(|| row_between(from, into));
         let swapped = swapped && from.byte_len() > 1;
-        Self { source: from.byte_len(), target: into.byte_len(), swapped, plain, scaled }
+        Self { source: from.byte_len(), target: into.byte_len(), swapped, plain, scaled, shuffled: None }
     }
 
     /// What it takes to turn a row whose elements lie `step` bytes apart.
     pub(super) fn way(&self, step: isize) -> Way {
-        if self.swapped || self.plain.is_some() || self.scaled.is_some() {
+        if self.shuffled.is_some() || self.swapped || self.plain.is_some() || self.scaled.is_some() {
             Way::Convert
         } else if step == self.source as isize {
             Way::Copy
@@ -300,7 +301,7 @@ impl Converter {
     /// Converts a row whose elements lie `step` bytes apart in `source`, from its first byte on (or, for a
     /// negative step, from its last element back); true where all fit.
     pub(super) fn row(&self, source: &[u8], step: isize, target: &mut [u8]) -> bool {
-        if step == self.source as isize && !self.swapped {
+        if step == self.source as isize && !self.swapped && self.shuffled.is_none() {
             return self.packed(source, target);
         }
         let mut chunk = [0u8; CHUNK * 8];
@@ -345,6 +346,20 @@ impl Converter {
     /// Collects spaced or byte-swapped elements, from element `skip` on, side by side.
     fn pack(&self, source: &[u8], step: isize, skip: usize, packed: &mut [u8]) {
         let skipped = skip * step.unsigned_abs();
+        if let Some(distance) = self.shuffled {
+            let reach = distance * (self.source - 1) + 1;
+            let first = if step < 0 { source.len() - reach - skipped } else { skipped };
+            for (k, voxel) in packed.chunks_exact_mut(self.source).enumerate() {
+                let place = first.wrapping_add_signed(k as isize * step);
+                for (p, byte) in voxel.iter_mut().enumerate() {
+                    *byte = source.get(place + p * distance).copied().unwrap_or_default();
+                }
+            }
+            if self.swapped {
+                packed.chunks_exact_mut(self.source).for_each(<[u8]>::reverse);
+            }
+            return;
+        }
         let rest =
             if step < 0 { source.get(..source.len().saturating_sub(skipped)) } else { source.get(skipped..) };
         collect(rest.unwrap_or_default(), step, self.source, packed);

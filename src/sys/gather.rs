@@ -26,13 +26,28 @@ pub struct Stored<'a> {
     /// The byte at which source position (0, 0, ...) begins.
     pub first: usize,
     /// The bytes from one position to the next along each axis, channel first.
+    ///
+    /// They are counted from the first byte of a voxel to the first byte of the other.
     pub strides: &'a [isize],
     /// The stored dtype.
     pub dtype: DType,
     /// Whether the bytes of each voxel are in the order of the other kind of machine.
     pub swapped: bool,
+    /// The bytes from one byte of a voxel to its next, where a filter parted them.
+    ///
+    /// A shuffled chunk of N voxels holds the first bytes of all of them, then all second bytes, and so on: the
+    /// distance is N, and neighbouring voxels lie one byte apart, so that the strides count voxels.
+    pub shuffled: Option<usize>,
     /// The linear map from stored numbers to values.
     pub scale: Option<Scale>,
+}
+
+impl Stored<'_> {
+    /// The bytes from the first byte of a voxel to behind its last.
+    fn reach(&self) -> usize {
+        let size = self.dtype.byte_len();
+        self.shuffled.map_or(size, |distance| distance.saturating_mul(size - 1).saturating_add(1))
+    }
 }
 
 /// Where the voxels go: dense, channel first, then the spatial axes, slowest first.
@@ -44,6 +59,18 @@ pub struct Target<'a> {
     pub dtype: DType,
     /// What happens to a value that does not fit.
     pub fit: Fit,
+    /// Who reads the voxels next. Says nothing about what is written, only about how.
+    pub stores: Stores,
+}
+
+/// Who reads what is written next, and so whether the caches should keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stores {
+    /// Perhaps the processor: the stores go through its caches.
+    #[default]
+    Cached,
+    /// A device, or nobody soon: whole cache lines go past the caches to memory.
+    Streaming,
 }
 
 /// One axis of the gather: its runs, its extent in the destination, and the two strides in bytes.
@@ -83,11 +110,13 @@ pub fn gather(
     check_bounds(stored, &axes)?;
     join(&mut axes);
     by_locality(&mut axes);
-    let converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
+    let mut converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
+    converter.shuffled = stored.shuffled;
     let walk = Walk {
         bytes: stored.bytes,
         converter,
-        voxel: stored.dtype.byte_len(),
+        voxel: stored.reach(),
+        size: stored.dtype.byte_len(),
         into: target.dtype.byte_len(),
     };
     let fits = walk.axes(&axes, (stored.first, 0), target.bytes)?;
@@ -158,7 +187,7 @@ fn check_bounds(stored: &Stored<'_>, axes: &[Axis]) -> Result<()> {
         low += ends.iter().min().copied().unwrap_or_default();
         high += ends.iter().max().copied().unwrap_or_default();
     }
-    let end = high + stored.dtype.byte_len() as i128;
+    let end = high + stored.reach() as i128;
     if low < 0 || end > stored.bytes.len() as i128 {
         let size = stored.bytes.len();
         return Err(Error::format(format!(
@@ -212,7 +241,9 @@ fn by_locality(axes: &mut [Axis]) {
 struct Walk<'a> {
     bytes: &'a [u8],
     converter: Converter,
+    /// The bytes from the first to behind the last byte of one voxel.
     voxel: usize,
+    size: usize,
     into: usize,
 }
 
@@ -273,7 +304,7 @@ impl Walk<'_> {
                         true
                     }),
                     Way::Collect => {
-                        self.rows(&rows, target, |from, into| collect(from, step, self.voxel, into))
+                        self.rows(&rows, target, |from, into| collect(from, step, self.size, into))
                     }
                     Way::Convert => {
                         self.rows(&rows, target, |from, into| self.converter.row(from, step, into))
@@ -341,10 +372,12 @@ mod tests {
             strides: &[24, 8, 2],
             dtype: DType::I16,
             swapped: false,
+            shuffled: None,
             scale: None,
         };
         let mut into = vec![0u8; extents[0] * extents[1] * 4];
-        let mut target = Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact };
+        let mut target =
+            Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact, stores: Stores::Cached };
         fill(&mut target, value)?;
         gather(&stored, &[&[run(0, 1, 0, 1)], rows, columns], &[1, extents[0], extents[1]], &mut target)?;
         Ok(bytemuck::pod_collect_to_vec(&into))
@@ -373,6 +406,31 @@ mod tests {
         assert_eq!(mirrored, (0..12).rev().map(|value| value as f32).collect::<Vec<_>>());
         let edge = gathered(&[run(0, 2, 0, 0)], &[run(0, 2, 1, 1), run(2, 2, 2, 0)], [2, 4], 0.0).unwrap();
         assert_eq!(edge, [1.0, 2.0, 2.0, 2.0, 1.0, 2.0, 2.0, 2.0]);
+    }
+
+    #[test]
+    fn shuffled_voxels_are_put_together() {
+        let values: Vec<i32> = (0..24).map(|k| k * 16_843_009 - 3).collect();
+        let bytes: Vec<u8> =
+            (0..4).flat_map(|p| values.iter().map(move |value| value.to_ne_bytes()[p])).collect();
+        let (strides, shuffled) = ([6, 1], Some(24));
+        let (dtype, swapped, scale) = (DType::I32, false, None);
+        let stored = Stored { bytes: &bytes, first: 1, strides: &strides, dtype, swapped, shuffled, scale };
+        for (columns, expected) in
+            [(run(0, 3, 0, 1), [7, 8, 9, 19, 20, 21]), (run(0, 3, 4, -1), [11, 10, 9, 23, 22, 21])]
+        {
+            let mut into = [0u8; 24];
+            let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+            gather(&stored, &[&[run(0, 1, 1, 1), run(1, 1, 3, 1)], &[columns]], &[2, 3], &mut target)
+                .unwrap();
+            assert_eq!(bytemuck::pod_collect_to_vec::<u8, i32>(&into), expected.map(|k| values[k]));
+        }
+        let wide = Stored { shuffled: Some(25), ..stored };
+        let mut into = [0u8; 4];
+        let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+        let error =
+            gather(&wide, &[&[run(0, 1, 3, 1)], &[run(0, 1, 3, 1)]], &[1, 1], &mut target).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
     }
 
     #[test]
