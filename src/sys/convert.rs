@@ -1,12 +1,9 @@
-//! From one element type to another: rounding, range checks and byte order, row by row.
+//! From one element type to another: rounding, range checks, scale and byte order, row by row.
 //!
 //! Float to integer rounds half to even. A value that does not fit its new type is reported, and stored as
 //! the nearest value that does (NaN as 0), so that the caller decides whether it is an error.
 
-use half::f16;
-
-use crate::sys::collect::collect;
-use crate::sys::memory::copy;
+use crate::sys::kernels::{Job, Kernels, Plane, Scratch, Turning, fence};
 use crate::voxel::DType;
 
 /// What happens to a value that does not fit the new dtype.
@@ -28,356 +25,115 @@ pub struct Scale {
     pub intercept: f64,
 }
 
-/// A byte that is read as false where zero and true otherwise.
-#[derive(Clone, Copy)]
-struct Bool(u8);
-
-/// An element as its bytes in this machine's order.
-trait Element: Copy {
-    type Bytes: for<'a> TryFrom<&'a [u8]>;
-    const LEN: usize;
-    fn load(bytes: Self::Bytes) -> Self;
-    fn store(self, bytes: &mut [u8]);
+/// How the rows of one gather become rows of another dtype.
+pub(super) struct Converter<'a> {
+    kernels: &'static Kernels,
+    job: Job<'a>,
+    way: Way,
+    scratch: Option<Scratch>,
 }
 
-macro_rules! elements {
-    ($($type:ty),*) => { $(
-        impl Element for $type {
-            type Bytes = [u8; size_of::<$type>()];
-            const LEN: usize = size_of::<$type>();
-            #[inline(always)]
-            fn load(bytes: Self::Bytes) -> Self {
-                <$type>::from_ne_bytes(bytes)
-            }
-            #[inline(always)]
-            fn store(self, bytes: &mut [u8]) {
-                bytes.copy_from_slice(&self.to_ne_bytes());
-            }
-        }
-    )* };
-}
-elements!(u8, i8, u16, i16, u32, i32, u64, i64, f16, f32, f64);
-
-impl Element for Bool {
-    type Bytes = [u8; 1];
-    const LEN: usize = 1;
-    #[inline(always)]
-    fn load([byte]: [u8; 1]) -> Self {
-        Bool(byte)
-    }
-    #[inline(always)]
-    fn store(self, bytes: &mut [u8]) {
-        bytes.copy_from_slice(&[self.0]);
-    }
-}
-
-/// The nearest value of another type, and whether it is the same value (but for rounding).
-trait To<D> {
-    fn to(self) -> (D, bool);
-}
-
-macro_rules! integers_to_integers {
-    ($($from:ty => [$($into:ty),*]);* $(;)?) => { $($(
-        impl To<$into> for $from {
-            #[inline(always)]
-            #[allow(clippy::unnecessary_cast, clippy::cast_lossless)]
-            fn to(self) -> ($into, bool) {
-                let low = <$into>::MIN as i128;
-                let high = <$into>::MAX as i128;
-                // The comparison folds away where the new type is wider.
-                let near = (self as i128).clamp(low, high);
-                (near as $into, near == self as i128)
-            }
-        }
-    )*)* };
-}
-integers_to_integers! {
-    u8 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    i8 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    u16 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    i16 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    u32 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    i32 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    u64 => [u8, i8, u16, i16, u32, i32, u64, i64];
-    i64 => [u8, i8, u16, i16, u32, i32, u64, i64];
-}
-
-macro_rules! integers_to_floats {
-    ($($from:ty),*) => { $(
-        impl To<f32> for $from {
-            #[inline(always)]
-            fn to(self) -> (f32, bool) {
-                (self as f32, true)
-            }
-        }
-        impl To<f64> for $from {
-            #[inline(always)]
-            fn to(self) -> (f64, bool) {
-                (self as f64, true)
-            }
-        }
-        impl To<f16> for $from {
-            #[inline(always)]
-            fn to(self) -> (f16, bool) {
-                To::<f16>::to(self as f64)
-            }
-        }
-        impl To<Bool> for $from {
-            #[inline(always)]
-            fn to(self) -> (Bool, bool) {
-                (Bool(u8::from(self != 0)), true)
-            }
-        }
-        impl To<$from> for Bool {
-            #[inline(always)]
-            fn to(self) -> ($from, bool) {
-                (<$from>::from(self.0 != 0), true)
-            }
-        }
-    )* };
-}
-integers_to_floats!(u8, i8, u16, i16, u32, i32, u64, i64);
-
-macro_rules! floats_to_integers {
-    ($float:ty => $($into:ty),*) => { $(
-        impl To<$into> for $float {
-            #[inline(always)]
-            fn to(self) -> ($into, bool) {
-                let rounded = self.round_ties_even();
-                // The upper bound is exact as a power of two, also where the largest integer is not.
-                let low = <$into>::MIN as $float;
-                let above = (<$into>::MAX / 2 + 1) as $float * 2.0;
-                (rounded as $into, rounded >= low && rounded < above)
-            }
-        }
-    )* };
-}
-floats_to_integers!(f32 => u8, i8, u16, i16, u32, i32, u64, i64);
-floats_to_integers!(f64 => u8, i8, u16, i16, u32, i32, u64, i64);
-
-macro_rules! halves_to_integers {
-    ($($into:ty),*) => { $(
-        impl To<$into> for f16 {
-            #[inline(always)]
-            fn to(self) -> ($into, bool) {
-                self.to_f32().to()
-            }
-        }
-    )* };
-}
-halves_to_integers!(u8, i8, u16, i16, u32, i32, u64, i64);
-
-macro_rules! floats_to_floats {
-    ($($from:ty, $into:ty, |$value:ident| $body:expr);* $(;)?) => { $(
-        impl To<$into> for $from {
-            #[inline(always)]
-            fn to(self) -> ($into, bool) {
-                let $value = self;
-                $body
-            }
-        }
-    )* };
-}
-floats_to_floats! {
-    f16, f16, |x| (x, true);
-    f32, f32, |x| (x, true);
-    f64, f64, |x| (x, true);
-    f16, f32, |x| (x.to_f32(), true);
-    f16, f64, |x| (x.to_f64(), true);
-    f32, f64, |x| (f64::from(x), true);
-    f64, f32, |x| {
-        let near = x as f32;
-        let lost = near.is_infinite() && x.is_finite();
-        (if lost { f32::MAX.copysign(near) } else { near }, !lost)
-    };
-    f64, f16, |x| half(f16::from_f64(x), x.is_finite());
-    f32, f16, |x| half(f16::from_f32(x), x.is_finite());
-    f16, Bool, |x| (Bool(u8::from(x.to_f32() != 0.0 && !x.is_nan())), !x.is_nan());
-    f32, Bool, |x| (Bool(u8::from(x != 0.0 && !x.is_nan())), !x.is_nan());
-    f64, Bool, |x| (Bool(u8::from(x != 0.0 && !x.is_nan())), !x.is_nan());
-    Bool, f16, |x| (if x.0 != 0 { f16::ONE } else { f16::ZERO }, true);
-    Bool, f32, |x| (f32::from(u8::from(x.0 != 0)), true);
-    Bool, f64, |x| (f64::from(u8::from(x.0 != 0)), true);
-    Bool, Bool, |x| (Bool(u8::from(x.0 != 0)), true);
-}
-
-/// A half that became infinite although its source was finite is the largest half instead.
-#[inline(always)]
-fn half(near: f16, was_finite: bool) -> (f16, bool) {
-    let lost = near.is_infinite() && was_finite;
-    let most = if near.is_sign_negative() { f16::MIN } else { f16::MAX };
-    (if lost { most } else { near }, !lost)
-}
-
-/// Converts packed elements of one type to packed elements of another; true where all fit.
-fn row<S: Element + To<D>, D: Element>(source: &[u8], target: &mut [u8]) -> bool {
-    let mut fits = true;
-    for (from, into) in source.chunks_exact(S::LEN).zip(target.chunks_exact_mut(D::LEN)) {
-        if let Ok(bytes) = S::Bytes::try_from(from) {
-            let (value, fit) = S::load(bytes).to();
-            fits &= fit;
-            value.store(into);
-        }
-    }
-    fits
-}
-
-/// A conversion of packed rows.
-type Row = fn(&[u8], &mut [u8]) -> bool;
-
-fn row_from<S>(into: DType) -> Row
-where
-    S: Element + To<Bool> + To<u8> + To<i8> + To<u16> + To<i16> + To<u32> + To<i32>,
-    S: To<u64> + To<i64> + To<f16> + To<f32> + To<f64>,
-{
-    match into {
-        DType::Bool => row::<S, Bool>,
-        DType::U8 => row::<S, u8>,
-        DType::I8 => row::<S, i8>,
-        DType::U16 => row::<S, u16>,
-        DType::I16 => row::<S, i16>,
-        DType::U32 => row::<S, u32>,
-        DType::I32 => row::<S, i32>,
-        DType::U64 => row::<S, u64>,
-        DType::I64 => row::<S, i64>,
-        DType::F16 => row::<S, f16>,
-        DType::F32 => row::<S, f32>,
-        DType::F64 => row::<S, f64>,
-    }
-}
-
-fn row_between(from: DType, into: DType) -> Row {
-    match from {
-        DType::Bool => row_from::<Bool>(into),
-        DType::U8 => row_from::<u8>(into),
-        DType::I8 => row_from::<i8>(into),
-        DType::U16 => row_from::<u16>(into),
-        DType::I16 => row_from::<i16>(into),
-        DType::U32 => row_from::<u32>(into),
-        DType::I32 => row_from::<i32>(into),
-        DType::U64 => row_from::<u64>(into),
-        DType::I64 => row_from::<i64>(into),
-        DType::F16 => row_from::<f16>(into),
-        DType::F32 => row_from::<f32>(into),
-        DType::F64 => row_from::<f64>(into),
-    }
-}
-
-/// The elements that are turned at once where they must be packed or scaled first.
-const CHUNK: usize = 512;
-
-/// How rows of one stored form become rows of one dtype.
-#[derive(Clone, Copy)]
-pub(super) struct Converter {
-    source: usize,
-    target: usize,
-    swapped: bool,
-    plain: Option<Row>,
-    scaled: Option<(Scale, Row, Row)>,
-    pub(super) shuffled: Option<usize>,
-}
-
-impl Converter {
-    /// The converter from a dtype in this or the other byte order, scaled or not, into a dtype.
-    pub(super) fn new(from: DType, swapped: bool, scale: Option<Scale>, into: DType) -> Self {
-        let same = from == into && from != DType::Bool;
-        let scaled = scale.map(|scale| (scale, row_between(from, DType::F64), row_between(DType::F64, into)));
-        let plain = (!same && scaled.is_none()).then(|| row_between(from, into));
-        let swapped = swapped && from.byte_len() > 1;
-        Self { source: from.byte_len(), target: into.byte_len(), swapped, plain, scaled, shuffled: None }
-    }
-
-    /// What it takes to turn a row whose elements lie `step` bytes apart.
-    pub(super) fn way(&self, step: isize) -> Way {
-        if self.shuffled.is_some() || self.swapped || self.plain.is_some() || self.scaled.is_some() {
-            Way::Convert
-        } else if step == self.source as isize {
-            Way::Copy
-        } else {
-            Way::Collect
-        }
-    }
-
-    /// Converts a row whose elements lie `step` bytes apart in `source`, from its first byte on (or, for a
-    /// negative step, from its last element back); true where all fit.
-    pub(super) fn row(&self, source: &[u8], step: isize, target: &mut [u8]) -> bool {
-        if step == self.source as isize && !self.swapped && self.shuffled.is_none() {
-            return self.packed(source, target);
-        }
-        let mut chunk = [0u8; CHUNK * 8];
-        let mut fits = true;
-        for (index, into) in target.chunks_mut(CHUNK * self.target).enumerate() {
-            let count = into.len() / self.target;
-            let packed = chunk.get_mut(..count * self.source).unwrap_or_default();
-            self.pack(source, step, index * CHUNK, packed);
-            fits &= self.packed(packed, into);
-        }
-        fits
-    }
-
-    /// Converts packed elements.
-    fn packed(&self, source: &[u8], target: &mut [u8]) -> bool {
-        match (&self.scaled, self.plain) {
-            (Some(scaled), _) => self.scale(scaled, source, target),
-            (None, Some(plain)) => plain(source, target),
-            (None, None) => {
-                copy(source, target);
-                true
-            }
-        }
-    }
-
-    /// Converts packed elements by way of f64.
-    fn scale(&self, (scale, widen, narrow): &(Scale, Row, Row), source: &[u8], target: &mut [u8]) -> bool {
-        let mut wide = [0f64; CHUNK];
-        let mut fits = true;
-        let chunks = source.chunks(CHUNK * self.source).zip(target.chunks_mut(CHUNK * self.target));
-        for (from, into) in chunks {
-            let values = wide.get_mut(..from.len() / self.source).unwrap_or_default();
-            widen(from, bytemuck::cast_slice_mut(values));
-            for value in values.iter_mut() {
-                *value = *value * scale.slope + scale.intercept;
-            }
-            fits &= narrow(bytemuck::cast_slice(values), into);
-        }
-        fits
-    }
-
-    /// Collects spaced or byte-swapped elements, from element `skip` on, side by side.
-    fn pack(&self, source: &[u8], step: isize, skip: usize, packed: &mut [u8]) {
-        let skipped = skip * step.unsigned_abs();
-        if let Some(distance) = self.shuffled {
-            let reach = distance * (self.source - 1) + 1;
-            let first = if step < 0 { source.len() - reach - skipped } else { skipped };
-            for (k, voxel) in packed.chunks_exact_mut(self.source).enumerate() {
-                let place = first.wrapping_add_signed(k as isize * step);
-                for (p, byte) in voxel.iter_mut().enumerate() {
-                    *byte = source.get(place + p * distance).copied().unwrap_or_default();
-                }
-            }
-            if self.swapped {
-                packed.chunks_exact_mut(self.source).for_each(<[u8]>::reverse);
-            }
-            return;
-        }
-        let rest =
-            if step < 0 { source.get(..source.len().saturating_sub(skipped)) } else { source.get(skipped..) };
-        collect(rest.unwrap_or_default(), step, self.source, packed);
-        if self.swapped {
-            packed.chunks_exact_mut(self.source).for_each(<[u8]>::reverse);
-        }
-    }
-}
-
-/// What it takes to turn a row.
+/// What it takes to turn rows whose elements lie side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Way {
+enum Way {
     /// A copy.
     Copy,
-    /// Spaced elements side by side, each as it is.
-    Collect,
-    /// Another dtype, scale or byte order.
-    Convert,
+    /// A conversion from source to target.
+    Turn,
+    /// A piece of a row after the other, in more than one step.
+    Pieces,
+}
+
+/// The form of packed elements: their dtype, and the scale that they are to be read with.
+pub(super) type Form = (DType, Option<Scale>);
+
+impl<'a> Converter<'a> {
+    /// The converter of elements of these bytes, whose order and places are as the machine's own.
+    pub(super) fn new(kernels: &'static Kernels, source: &'a [u8], (from, scale): Form, into: DType) -> Self {
+        let turning = match scale {
+            None if from == into && from != DType::Bool => Turning::None,
+            None => Turning::Once((kernels.turn)(from, into)),
+            Some(_) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
+            Some(_) => match (kernels.scaled)(from, into) {
+                Some(once) => Turning::Once(once),
+                None => Turning::Twice((kernels.widened)(from), (kernels.turn)(DType::F64, into)),
+            },
+        };
+        let scale = scale.map_or([1.0, 0.0], |scale| [scale.slope, scale.intercept]);
+        let (size, width) = (from.byte_len(), into.byte_len());
+        let (swapped, shuffled, streams) = (false, None, false);
+        let job = Job { source, size, width, swapped, shuffled, turning, scale, streams };
+        Self { kernels, job, way: Way::Pieces, scratch: None }.settled()
+    }
+
+    /// The same for elements whose bytes are in the other order, or parted by a filter.
+    pub(super) fn stored(mut self, swapped: bool, shuffled: Option<usize>) -> Self {
+        self.job.swapped = swapped && self.job.size > 1;
+        self.job.shuffled = shuffled.filter(|_| self.job.size > 1);
+        self.settled()
+    }
+
+    /// The same, with whole lines of the target written past the caches.
+    pub(super) fn streaming(mut self) -> Self {
+        self.job.streams = true;
+        self.settled()
+    }
+
+    /// The same with its way chosen.
+    fn settled(mut self) -> Self {
+        let Job { swapped, shuffled, turning, streams, .. } = &self.job;
+        self.way = match turning {
+            _ if *swapped || shuffled.is_some() => Way::Pieces,
+            Turning::None => Way::Copy,
+            Turning::Once(_) if !streams => Way::Turn,
+            _ => Way::Pieces,
+        };
+        self
+    }
+
+    /// The bytes from the first to behind the last of one stored element.
+    pub(super) fn reach(&self) -> usize {
+        let size = self.job.size;
+        self.job.shuffled.map_or(size, |distance| distance.saturating_mul(size - 1).saturating_add(1))
+    }
+
+    /// The bytes of an element of the target.
+    pub(super) fn width(&self) -> usize {
+        self.job.width
+    }
+
+    /// Turns the rows of a plane; true where all fit, none where a row lies outside its buffer.
+    pub(super) fn plane(&mut self, plane: &Plane, target: &mut [u8]) -> Option<bool> {
+        let Self { kernels, job, way, scratch } = self;
+        if !plane.lies_within(job.source.len(), target.len()) {
+            return None;
+        }
+        let side_by_side = plane.step == job.size as isize;
+        match (*way, job.turning) {
+            (Way::Copy, _) if side_by_side => {
+                let copy = if job.streams { kernels.stream } else { kernels.copy };
+                // SAFETY: the kernels are those of this machine.
+                unsafe { copy(job.source, plane, target) };
+                Some(true)
+            }
+            // SAFETY: as above.
+            (Way::Turn, Turning::Once(turn)) if side_by_side => {
+                Some(unsafe { turn(job.source, plane, target, job.scale) })
+            }
+            _ => {
+                let scratch = scratch.get_or_insert_with(Scratch::new);
+                // SAFETY: as above.
+                Some(unsafe { (kernels.pieces)(job, plane, target, scratch) })
+            }
+        }
+    }
+
+    /// Orders what was written with whatever this thread writes later.
+    pub(super) fn finish(&self) {
+        if self.job.streams {
+            fence();
+        }
+    }
 }
 
 /// Converts packed elements of one dtype to another; false where a value does not fit and is saturated.
@@ -385,13 +141,16 @@ pub(super) enum Way {
 /// Both slices hold the same number of elements; what is beyond the shorter one is left alone.
 pub fn convert(source: &[u8], from: DType, target: &mut [u8], into: DType) -> bool {
     let count = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
-    let source = source.get(..count * from.byte_len()).unwrap_or_default();
-    let target = target.get_mut(..count * into.byte_len()).unwrap_or_default();
-    Converter::new(from, false, None, into).packed(source, target)
+    let mut plane = Plane::row(count * from.byte_len(), count * into.byte_len());
+    plane.step = from.byte_len() as isize;
+    let kernels = Kernels::of_this_machine();
+    Converter::new(kernels, source, (from, None), into).plane(&plane, target).unwrap_or(true)
 }
 
 #[cfg(test)]
 mod tests {
+    use half::f16;
+
     use super::*;
 
     fn one<S: bytemuck::NoUninit, D: bytemuck::AnyBitPattern>(
@@ -435,15 +194,26 @@ mod tests {
         assert_eq!(one::<_, i64>(DType::Bool, 5u8, DType::I64), (1, true));
     }
 
+    /// Turns one row of a source through the kernels of both kinds.
+    fn row(source: &[u8], (form, swapped): (Form, bool), step: isize, count: usize, into: DType) -> Vec<u8> {
+        let mut target = vec![0u8; count * into.byte_len()];
+        let mut plane = Plane::row(source.len(), target.len());
+        plane.step = step;
+        for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
+            target.fill(0);
+            let mut converter = Converter::new(kernels, source, form, into).stored(swapped, None);
+            assert_eq!(converter.plane(&plane, &mut target), Some(true));
+        }
+        target
+    }
+
     #[test]
     fn spaced_and_swapped_elements_are_packed_first() {
         let source: Vec<u8> = [1i16, -2, 3, -4].iter().flat_map(|value| value.to_be_bytes()).collect();
-        let converter = Converter::new(DType::I16, true, None, DType::F32);
-        let mut target = [0u8; 8];
-        assert!(converter.row(&source[..6], 4, &mut target));
+        let form = ((DType::I16, None), true);
+        let target = row(&source[..6], form, 4, 2, DType::F32);
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&target), [1.0, 3.0]);
-        let mut target = [0u8; 16];
-        assert!(converter.row(&source, -2, &mut target));
+        let target = row(&source, form, -2, 4, DType::F32);
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&target), [-4.0, 3.0, -2.0, 1.0]);
     }
 
@@ -454,9 +224,9 @@ mod tests {
                 let all: Vec<u8> = (0..count * channels).flat_map(|k| (k as f32).to_ne_bytes()).collect();
                 for channel in 0..channels {
                     let end = ((count - 1) * channels + channel + 1) * 4;
-                    let converter = Converter::new(DType::F32, false, None, DType::F32);
-                    let mut target = vec![0u8; count * 4];
-                    assert!(converter.row(&all[channel * 4..end], channels as isize * 4, &mut target));
+                    let step = channels as isize * 4;
+                    let form = ((DType::F32, None), false);
+                    let target = row(&all[channel * 4..end], form, step, count, DType::F32);
                     let seen: Vec<f32> = bytemuck::pod_collect_to_vec(&target);
                     let expected: Vec<f32> = (0..count).map(|k| (k * channels + channel) as f32).collect();
                     assert_eq!(seen, expected);
@@ -469,9 +239,7 @@ mod tests {
     fn scaling_happens_in_f64() {
         let source: Vec<u8> = (0..1500i32).flat_map(|value| (value * 1_000_003).to_ne_bytes()).collect();
         let scale = Scale { slope: 0.1, intercept: -7.0 };
-        let converter = Converter::new(DType::I32, false, Some(scale), DType::F32);
-        let mut target = vec![0u8; 1500 * 4];
-        assert!(converter.row(&source, 4, &mut target));
+        let target = row(&source, ((DType::I32, Some(scale)), false), 4, 1500, DType::F32);
         let values: Vec<f32> = bytemuck::pod_collect_to_vec(&target);
         assert!((0..1500).all(|k| values[k] == (k as f64 * 1_000_003.0 * 0.1 - 7.0) as f32));
     }

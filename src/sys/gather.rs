@@ -6,17 +6,10 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::collect::collect;
-use crate::sys::convert::{Converter, Fit, Scale, Way};
-use crate::sys::memory::copy;
-use crate::voxel::{DType, MAX_AXES, Run};
-
-/// The most axes of a gather: the channel and the spatial ones.
-const MAX_GATHER: usize = MAX_AXES + 1;
-/// How many rows ahead a source row is asked for, and how much of it.
-const PREFETCH_ROWS: isize = 8;
-#[cfg(target_arch = "x86_64")]
-const PREFETCH_BYTES: usize = 512;
+use crate::sys::convert::{Converter, Fit, Scale};
+use crate::sys::kernels::Kernels;
+use crate::sys::walk::Axes;
+use crate::voxel::{DType, Run};
 
 /// A strided view of stored voxels.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +35,6 @@ pub struct Stored<'a> {
     pub scale: Option<Scale>,
 }
 
-impl Stored<'_> {
-    /// The bytes from the first byte of a voxel to behind its last.
-    fn reach(&self) -> usize {
-        let size = self.dtype.byte_len();
-        self.shuffled.map_or(size, |distance| distance.saturating_mul(size - 1).saturating_add(1))
-    }
-}
-
 /// Where the voxels go: dense, channel first, then the spatial axes, slowest first.
 #[derive(Debug)]
 pub struct Target<'a> {
@@ -73,22 +58,6 @@ pub enum Stores {
     Streaming,
 }
 
-/// One axis of the gather: its runs, its extent in the destination, and the two strides in bytes.
-#[derive(Clone, Default)]
-struct Axis {
-    runs: Vec<Run>,
-    extent: usize,
-    source: isize,
-    target: usize,
-}
-
-impl Axis {
-    /// An axis of one position, for a gather that has but one other.
-    fn single() -> Self {
-        Self { runs: vec![Run { output: 0, len: 1, source: 0, step: 1 }], extent: 1, source: 0, target: 0 }
-    }
-}
-
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
 ///
 /// Positions that no run reaches keep what they hold: [`fill`] is for them.
@@ -102,25 +71,36 @@ pub fn gather(
     extents: &[usize],
     target: &mut Target<'_>,
 ) -> Result<()> {
-    let mut axes = plan(stored, runs, extents, target)?;
-    let covered: usize = axes.iter().map(|axis| axis.runs.iter().map(|run| run.len).sum::<usize>()).product();
-    if covered == 0 {
+    gather_by(Kernels::of_this_machine(), stored, (runs, extents), target)
+}
+
+/// The same with kernels of the caller's choice.
+fn gather_by(
+    kernels: &'static Kernels,
+    stored: &Stored<'_>,
+    (runs, extents): (&[&[Run]], &[usize]),
+    target: &mut Target<'_>,
+) -> Result<()> {
+    let mut axes = Axes::new((runs, extents), stored.strides, target.dtype.byte_len())?;
+    if axes.target_bytes() != target.bytes.len() {
+        let (given, expected) = (target.bytes.len(), axes.target_bytes());
+        return Err(Error::argument(format!("destination has {given} bytes, expected {expected}")));
+    }
+    if axes.is_empty() {
         return Ok(());
     }
-    check_bounds(stored, &axes)?;
-    join(&mut axes);
-    by_locality(&mut axes);
-    let mut converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
-    converter.shuffled = stored.shuffled;
-    let walk = Walk {
-        bytes: stored.bytes,
-        converter,
-        voxel: stored.reach(),
-        size: stored.dtype.byte_len(),
-        into: target.dtype.byte_len(),
-    };
-    let fits = walk.axes(&axes, (stored.first, 0), target.bytes)?;
-    if fits || target.fit == Fit::Saturate {
+    let form = (stored.dtype, stored.scale);
+    let mut converter =
+        Converter::new(kernels, stored.bytes, form, target.dtype).stored(stored.swapped, stored.shuffled);
+    if target.stores == Stores::Streaming {
+        converter = converter.streaming();
+    }
+    axes.check_bounds(stored.first, converter.reach(), stored.bytes.len())?;
+    axes.join();
+    axes.sort_by_locality();
+    let fits = axes.walk(stored.first, &mut converter, target.bytes);
+    converter.finish();
+    if fits? || target.fit == Fit::Saturate {
         return Ok(());
     }
     Err(Error::range(format!(
@@ -128,31 +108,6 @@ pub fn gather(
         if stored.scale.is_some() { "scaled" } else { stored.dtype.name() },
         target.dtype
     )))
-}
-
-/// Lines up the axes with their strides.
-fn plan(stored: &Stored<'_>, runs: &[&[Run]], extents: &[usize], target: &Target<'_>) -> Result<Vec<Axis>> {
-    let ndim = extents.len();
-    if runs.len() != ndim || stored.strides.len() != ndim || ndim == 0 || ndim > MAX_GATHER {
-        return Err(Error::argument(format!("{ndim} axes do not match their runs and strides")));
-    }
-    let mut stride = target.dtype.byte_len();
-    let mut axes = vec![Axis::default(); ndim];
-    let parts = axes.iter_mut().zip(runs).zip(extents.iter().zip(stored.strides)).rev();
-    for ((axis, &runs), (&extent, &source)) in parts {
-        let inside = runs.iter().all(|run| run.output.checked_add(run.len).is_some_and(|end| end <= extent));
-        if !inside {
-            return Err(Error::argument("a run reaches beyond its axis"));
-        }
-        *axis = Axis { runs: runs.to_vec(), extent, source, target: stride };
-        stride =
-            stride.checked_mul(extent).ok_or_else(|| Error::range("the destination's size overflows"))?;
-    }
-    if stride != target.bytes.len() {
-        let given = target.bytes.len();
-        return Err(Error::argument(format!("destination has {given} bytes, expected {stride}")));
-    }
-    Ok(axes)
 }
 
 /// Fills the whole destination with one value.
@@ -175,183 +130,6 @@ pub fn fill(target: &mut Target<'_>, value: f64) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// Makes sure that every position that the runs ask for lies in the source.
-fn check_bounds(stored: &Stored<'_>, axes: &[Axis]) -> Result<()> {
-    let (mut low, mut high) = (stored.first as i128, stored.first as i128);
-    for axis in axes {
-        let bounds = axis.runs.iter().map(Run::bounds);
-        let (near, far) = bounds.fold((usize::MAX, 0), |(near, far), (a, b)| (near.min(a), far.max(b)));
-        let ends = [near as i128 * axis.source as i128, far as i128 * axis.source as i128];
-        low += ends.iter().min().copied().unwrap_or_default();
-        high += ends.iter().max().copied().unwrap_or_default();
-    }
-    let end = high + stored.reach() as i128;
-    if low < 0 || end > stored.bytes.len() as i128 {
-        let size = stored.bytes.len();
-        return Err(Error::format(format!(
-            "voxels at bytes {low} to {end} are wanted, but there are {size}"
-        )));
-    }
-    Ok(())
-}
-
-/// Joins neighbouring axes that lie side by side in source and destination.
-fn join(axes: &mut Vec<Axis>) {
-    let mut inner = axes.len();
-    while inner > 1 {
-        inner -= 1;
-        let (Some(outer), Some(last)) = (axes.get(inner - 1), axes.get(inner)) else { return };
-        let whole = matches!(last.runs.as_slice(), [run] if run.step == 1 && run.len == last.extent && run.source == 0);
-        let straight = outer.runs.iter().all(|run| run.step == 1 || run.len == 1);
-        if !whole || !straight || outer.source != last.source * last.extent as isize {
-            continue;
-        }
-        let factor = last.extent;
-        let widen = |run: &Run| Run {
-            output: run.output * factor,
-            len: run.len * factor,
-            source: run.source * factor,
-            step: 1,
-        };
-        let joined = Axis {
-            runs: outer.runs.iter().map(widen).collect(),
-            extent: outer.extent * factor,
-            source: last.source,
-            target: last.target,
-        };
-        axes.remove(inner);
-        if let Some(outer) = axes.get_mut(inner - 1) {
-            *outer = joined;
-        }
-    }
-}
-
-/// Puts axes whose source positions lie close together inside, so that interleaved channels are taken from
-/// lines that are in the cache. The last two axes stay: their rows are many, evenly spaced and turned at once.
-fn by_locality(axes: &mut [Axis]) {
-    let outer = axes.len().saturating_sub(2);
-    if let Some(outer) = axes.get_mut(..outer) {
-        outer.sort_by_key(|axis| std::cmp::Reverse(axis.source.unsigned_abs()));
-    }
-}
-
-/// What stays the same while the axes are walked.
-struct Walk<'a> {
-    bytes: &'a [u8],
-    converter: Converter,
-    /// The bytes from the first to behind the last byte of one voxel.
-    voxel: usize,
-    size: usize,
-    into: usize,
-}
-
-/// Evenly spaced rows on both sides: those of one run of the last but one axis.
-struct Rows {
-    from: usize,
-    from_step: isize,
-    from_len: usize,
-    into: usize,
-    into_step: usize,
-    into_len: usize,
-    count: usize,
-}
-
-impl Walk<'_> {
-    /// Walks the axes from the outermost on; `place` are the bytes of their position 0 on both sides.
-    fn axes(&self, axes: &[Axis], place: (usize, usize), target: &mut [u8]) -> Result<bool> {
-        let mut fits = true;
-        match axes {
-            [] => {}
-            [last] => fits = self.plane(&Axis::single(), last, (place, target))?,
-            [axis, last] => fits = self.plane(axis, last, (place, target))?,
-            [axis, inner @ ..] => {
-                for run in &axis.runs {
-                    let from = offset(place.0, run.source as isize, axis.source)?;
-                    for k in 0..run.len {
-                        let from = offset(from, k as isize, run.step * axis.source)?;
-                        let into = place.1 + (run.output + k) * axis.target;
-                        fits &= self.axes(inner, (from, into), target)?;
-                    }
-                }
-            }
-        }
-        Ok(fits)
-    }
-
-    /// The last two axes: every run of the one crossed with every run of the other.
-    fn plane(&self, axis: &Axis, last: &Axis, (place, target): ((usize, usize), &mut [u8])) -> Result<bool> {
-        let mut fits = true;
-        for across in &axis.runs {
-            let from = offset(place.0, across.source as isize, axis.source)?;
-            for along in &last.runs {
-                let step = along.step * last.source;
-                let span = (along.len - 1) * step.unsigned_abs();
-                let begin = offset(from, along.source as isize, last.source)?;
-                let rows = Rows {
-                    from: if step < 0 { begin.saturating_sub(span) } else { begin },
-                    from_step: across.step * axis.source,
-                    from_len: span + self.voxel,
-                    into: place.1 + across.output * axis.target + along.output * self.into,
-                    into_step: axis.target,
-                    into_len: along.len * self.into,
-                    count: across.len,
-                };
-                fits &= match self.converter.way(step) {
-                    Way::Copy => self.rows(&rows, target, |from, into| {
-                        copy(from, into);
-                        true
-                    }),
-                    Way::Collect => {
-                        self.rows(&rows, target, |from, into| collect(from, step, self.size, into))
-                    }
-                    Way::Convert => {
-                        self.rows(&rows, target, |from, into| self.converter.row(from, step, into))
-                    }
-                }?;
-            }
-        }
-        Ok(fits)
-    }
-
-    /// Turns one row after the other.
-    #[inline(always)]
-    fn rows(&self, rows: &Rows, target: &mut [u8], turn: impl Fn(&[u8], &mut [u8]) -> bool) -> Result<bool> {
-        let (mut from, mut into) = (rows.from, rows.into);
-        let mut fits = true;
-        for _ in 0..rows.count {
-            self.prefetch(from, rows);
-            let source = self.bytes.get(from..from.wrapping_add(rows.from_len));
-            let (Some(source), Some(target)) = (source, target.get_mut(into..into + rows.into_len)) else {
-                return Err(Error::internal("a row lies outside its checked source"));
-            };
-            fits &= turn(source, target);
-            from = from.wrapping_add_signed(rows.from_step);
-            into += rows.into_step;
-        }
-        Ok(fits)
-    }
-
-    /// Asks for the row that is a few ahead, so that its cache lines are on the way.
-    #[inline(always)]
-    fn prefetch(&self, from: usize, rows: &Rows) {
-        let ahead = from.wrapping_add_signed(rows.from_step.wrapping_mul(PREFETCH_ROWS));
-        #[cfg(target_arch = "x86_64")]
-        for line in (0..rows.from_len.min(PREFETCH_BYTES)).step_by(64) {
-            let address = self.bytes.as_ptr().wrapping_add(ahead.wrapping_add(line));
-            // SAFETY: a prefetch reads nothing that a program sees and takes any address.
-            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = ahead;
-    }
-}
-
-/// `place + count * stride`, which the bounds check has shown to be a byte of the source.
-fn offset(place: usize, count: isize, stride: isize) -> Result<usize> {
-    let moved = count.checked_mul(stride).and_then(|bytes| place.checked_add_signed(bytes));
-    moved.ok_or_else(|| Error::internal("a row begins outside its checked source"))
 }
 
 #[cfg(test)]

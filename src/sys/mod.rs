@@ -5,15 +5,16 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
-mod collect;
 mod convert;
 pub mod cuda;
 mod gather;
 mod hdf5;
+mod kernels;
 mod map;
 mod memory;
 mod process;
 mod rows;
+mod walk;
 
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
@@ -21,6 +22,7 @@ pub use accumulate::{
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Stores, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
+pub use kernels::unshuffle;
 pub use map::{FileMap, is_network_file};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use process::{Process, core_count};

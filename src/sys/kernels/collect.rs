@@ -2,14 +2,14 @@
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, from the first on, or from the last back.
 #[inline(always)]
-pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) -> bool {
+pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
     if step <= 0 || !interleaved(source, step.unsigned_abs(), len, packed) {
         spaced(source, step, len, packed);
     }
-    true
 }
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
+#[inline(always)]
 fn spaced(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
     let distance = step.unsigned_abs();
     let mut place = if step < 0 { source.len().saturating_sub(len) } else { 0 };

@@ -1,0 +1,5 @@
+//! The kernels that every machine of its kind can run.
+
+use crate::sys::kernels::table::kernels;
+
+kernels!();

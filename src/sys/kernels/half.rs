@@ -1,0 +1,126 @@
+//! Half precision by integer arithmetic without branches: the same on every machine, and vectorised.
+//!
+//! Numbers are rounded once, half to even; NaNs stay NaNs of the same sign and the upper part of their
+//! payload, made quiet: what the processors' own instructions do. The crate `half` goes from f64 by way of
+//! f32 on some machines, which rounds twice, and elsewhere cuts the lower bits off.
+
+use half::f16;
+
+/// The value of a half, which a single holds exactly.
+#[inline(always)]
+pub(super) fn single_from_half(value: f16) -> f32 {
+    let bits = u32::from(value.to_bits());
+    let sign = (bits & 0x8000) << 16;
+    let size = (bits & 0x7fff) << 13;
+    // Numbers with the exponent of a half, moved to where a single has it: 112 = 127 - 15 more.
+    let normal = f32::from_bits(size.wrapping_add(112 << 23));
+    // Subnormal ones are multiples of 2^-24: put behind the point of a half's smallest normal number, which is
+    // taken away again.
+    let small = f32::from_bits(size.wrapping_add(113 << 23)) - f32::from_bits(113 << 23);
+    let quiet = u32::from(size > 0x1f << 23) << 22;
+    // Infinite and not a number: the exponent has to grow to its end.
+    let special = size.wrapping_add(224 << 23) | quiet;
+    let bits = if size < 1 << 23 {
+        small.to_bits()
+    } else if size < 0x1f << 23 {
+        normal.to_bits()
+    } else {
+        special
+    };
+    f32::from_bits(bits | sign)
+}
+
+/// The nearest half; infinite from where the next one would be.
+#[inline(always)]
+pub(super) fn half_from_single(value: f32) -> f16 {
+    let bits = value.to_bits();
+    let sign = (bits >> 16) & 0x8000;
+    let size = bits & 0x7fff_ffff;
+    // Below 2^-14 a half counts in steps of 2^-24: those of a single at 0.5, where adding rounds.
+    let small = (f32::from_bits(size) + 0.5).to_bits().wrapping_sub(0.5f32.to_bits());
+    // Else 13 bits are rounded off, half to even; a carry goes rightly into the exponent.
+    let odd = (size >> 13) & 1;
+    let normal = size.wrapping_sub(112 << 23).wrapping_add(0xfff + odd) >> 13;
+    let special = 0x7c00 | (u32::from(size > 0xff << 23) << 9) | ((size >> 13) & 0x3ff);
+    let near = if size < 113 << 23 {
+        small
+    } else if size < 143 << 23 {
+        normal
+    } else if size < 0xff << 23 {
+        0x7c00
+    } else {
+        special
+    };
+    f16::from_bits((near | sign) as u16)
+}
+
+/// The nearest half; infinite from where the next one would be.
+#[inline(always)]
+pub(super) fn half_from_double(value: f64) -> f16 {
+    const CUT: u64 = (1 << 29) - 1;
+    let bits = value.to_bits();
+    // Bits that a single has no room for leave a mark in its last one, so that ties stay what they are and
+    // the second rounding is the only one.
+    let marked = (bits & !CUT) | (u64::from(bits & CUT != 0) << 29);
+    // The payload of a NaN is cut and not marked.
+    let kept = if value.is_nan() { (bits & !CUT) | (1 << 51) } else { marked };
+    half_from_single(f64::from_bits(kept) as f32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_half_becomes_the_single_that_it_is() {
+        for bits in 0..=u16::MAX {
+            let half = f16::from_bits(bits);
+            let expected = half.to_f32_const().to_bits() | if half.is_nan() { 1 << 22 } else { 0 };
+            assert_eq!(single_from_half(half).to_bits(), expected, "{bits:#x}");
+        }
+    }
+
+    #[test]
+    fn singles_and_their_neighbours_become_the_nearest_half() {
+        for bits in 0..=u16::MAX {
+            let single = single_from_half(f16::from_bits(bits));
+            // The half itself, the tie with the next one, and what lies beside both.
+            for place in [0u32, 0x1000] {
+                for near in [0u32, 1, u32::MAX] {
+                    let value = f32::from_bits(single.to_bits().wrapping_add(place).wrapping_add(near));
+                    let expected = f16::from_f32_const(value);
+                    assert_eq!(half_from_single(value).to_bits(), expected.to_bits(), "{value:e}");
+                    if !value.is_nan() {
+                        assert_eq!(half_from_double(f64::from(value)).to_bits(), expected.to_bits());
+                    }
+                }
+            }
+        }
+        for k in 0..1 << 20 {
+            let value = f32::from_bits((k as u32).wrapping_mul(0x9e37_79b9));
+            assert_eq!(half_from_single(value).to_bits(), f16::from_f32_const(value).to_bits(), "{value:e}");
+        }
+    }
+
+    #[test]
+    fn doubles_beside_a_tie_are_rounded_once() {
+        for bits in (0..0x7c00).chain(0x8000..0xfc00) {
+            let low = f64::from(single_from_half(f16::from_bits(bits)));
+            let high = f64::from(single_from_half(f16::from_bits(bits + 1)));
+            let tie = if high.is_finite() { (low + high) / 2.0 } else { low + 16.0f64.copysign(low) };
+            let even = bits + (bits & 1);
+            assert_eq!(half_from_double(tie).to_bits(), even, "{tie:e}");
+            let [toward, away] = [tie.to_bits() - 1, tie.to_bits() + 1].map(f64::from_bits);
+            assert_eq!(half_from_double(toward).to_bits(), bits, "{toward:e}");
+            assert_eq!(half_from_double(away).to_bits(), bits + 1, "{away:e}");
+        }
+    }
+
+    #[test]
+    fn no_number_stays_none() {
+        for sign in [0u64, 1 << 63] {
+            let value = half_from_double(f64::from_bits(sign | 0x7ff0_0000_0000_0001));
+            assert!(value.is_nan() && value.is_sign_negative() == (sign != 0));
+        }
+    }
+}
