@@ -30,7 +30,6 @@ pub(super) struct Converter<'a> {
     kernels: &'static Kernels,
     job: Job<'a>,
     way: Way,
-    scratch: Option<Scratch>,
 }
 
 /// What it takes to turn rows whose elements lie side by side.
@@ -63,7 +62,7 @@ impl<'a> Converter<'a> {
         let (size, width) = (from.byte_len(), into.byte_len());
         let (swapped, shuffled, streams) = (false, None, false);
         let job = Job { source, size, width, swapped, shuffled, turning, scale, streams };
-        Self { kernels, job, way: Way::Pieces, scratch: None }.settled()
+        Self { kernels, job, way: Way::Pieces }.settled()
     }
 
     /// The same for elements whose bytes are in the other order, or parted by a filter.
@@ -103,29 +102,35 @@ impl<'a> Converter<'a> {
     }
 
     /// Turns the rows of a plane; true where all fit, none where a row lies outside its buffer.
-    pub(super) fn plane(&mut self, plane: &Plane, target: &mut [u8]) -> Option<bool> {
-        let Self { kernels, job, way, scratch } = self;
+    pub(super) fn plane(
+        &self,
+        plane: &Plane,
+        target: &mut [u8],
+        scratch: &mut Option<Scratch>,
+    ) -> Option<bool> {
+        let Self { kernels, job, way } = self;
         if !plane.lies_within(job.source.len(), target.len()) {
             return None;
         }
         let side_by_side = plane.step == job.size as isize;
-        match (*way, job.turning) {
+        let fits = match (*way, job.turning) {
             (Way::Copy, _) if side_by_side => {
                 let copy = if job.streams { kernels.stream } else { kernels.copy };
                 // SAFETY: the kernels are those of this machine.
                 unsafe { copy(job.source, plane, target) };
-                Some(true)
+                true
             }
-            // SAFETY: as above.
             (Way::Turn, Turning::Once(turn)) if side_by_side => {
-                Some(unsafe { turn(job.source, plane, target, job.scale) })
+                // SAFETY: as above.
+                unsafe { turn(job.source, plane, target, job.scale) }
             }
             _ => {
                 let scratch = scratch.get_or_insert_with(Scratch::new);
                 // SAFETY: as above.
-                Some(unsafe { (kernels.pieces)(job, plane, target, scratch) })
+                unsafe { (kernels.pieces)(job, plane, target, scratch) }
             }
-        }
+        };
+        Some(fits)
     }
 
     /// Orders what was written with whatever this thread writes later.
@@ -142,9 +147,9 @@ impl<'a> Converter<'a> {
 pub fn convert(source: &[u8], from: DType, target: &mut [u8], into: DType) -> bool {
     let count = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
     let mut plane = Plane::row(count * from.byte_len(), count * into.byte_len());
-    plane.step = from.byte_len() as isize;
-    let kernels = Kernels::of_this_machine();
-    Converter::new(kernels, source, (from, None), into).plane(&plane, target).unwrap_or(true)
+    (plane.step, plane.len) = (from.byte_len() as isize, count);
+    let converter = Converter::new(Kernels::of_this_machine(), source, (from, None), into);
+    converter.plane(&plane, target, &mut None).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -198,11 +203,11 @@ mod tests {
     fn row(source: &[u8], (form, swapped): (Form, bool), step: isize, count: usize, into: DType) -> Vec<u8> {
         let mut target = vec![0u8; count * into.byte_len()];
         let mut plane = Plane::row(source.len(), target.len());
-        plane.step = step;
+        (plane.step, plane.len) = (step, count);
         for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
             target.fill(0);
-            let mut converter = Converter::new(kernels, source, form, into).stored(swapped, None);
-            assert_eq!(converter.plane(&plane, &mut target), Some(true));
+            let converter = Converter::new(kernels, source, form, into).stored(swapped, None);
+            assert_eq!(converter.plane(&plane, &mut target, &mut None), Some(true));
         }
         target
     }

@@ -98,7 +98,7 @@ fn gather_by(
     axes.check_bounds(stored.first, converter.reach(), stored.bytes.len())?;
     axes.join();
     axes.sort_by_locality();
-    let fits = axes.walk(stored.first, &mut converter, target.bytes);
+    let fits = axes.walk(stored.first, &converter, target.bytes);
     converter.finish();
     if fits? || target.fit == Fit::Saturate {
         return Ok(());

@@ -157,17 +157,39 @@ impl Drop for AlignedBuffer {
 const PIECE: usize = 2048;
 
 /// Copies bytes, as many as the shorter side has.
-#[inline]
+#[inline(always)]
 pub(super) fn copy(from: &[u8], into: &mut [u8]) {
-    if from.len() == into.len() && from.len() <= PIECE {
-        into.copy_from_slice(from);
-        return;
-    }
-    for (into, from) in into.chunks_mut(PIECE).zip(from.chunks(PIECE)) {
-        let len = into.len().min(from.len());
-        let (into, from) = (into.get_mut(..len).unwrap_or_default(), from.get(..len).unwrap_or_default());
+    let len = from.len().min(into.len());
+    let (Some(from), Some(into)) = (from.get(..len), into.get_mut(..len)) else { return };
+    if len > PIECE {
+        into.chunks_mut(PIECE).zip(from.chunks(PIECE)).for_each(|(into, from)| into.copy_from_slice(from));
+    } else if !(overlapping::<32>(from, into) || overlapping::<8>(from, into)) {
         into.copy_from_slice(from);
     }
+}
+
+/// Copies at most four parts of a fixed length, the last of which overlaps the one before; false for lengths
+/// that are less than one of them, or more than all.
+#[inline(always)]
+fn overlapping<const PART: usize>(from: &[u8], into: &mut [u8]) -> bool {
+    let (Some(last), true) = (from.last_chunk::<PART>(), from.len() <= 4 * PART) else { return false };
+    let mut done = 0;
+    for _ in 0..3 {
+        if done + PART >= from.len() {
+            break;
+        }
+        if let (Some(from), Some(into)) = (
+            from.get(done..).and_then(|rest| rest.first_chunk::<PART>()),
+            into.get_mut(done..).and_then(|rest| rest.first_chunk_mut::<PART>()),
+        ) {
+            *into = *from;
+        }
+        done += PART;
+    }
+    if let Some(into) = into.last_chunk_mut::<PART>() {
+        *into = *last;
+    }
+    true
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::sys::convert::Converter;
-use crate::sys::kernels::Plane;
+use crate::sys::kernels::{Plane, Scratch};
 use crate::voxel::{MAX_AXES, Run};
 
 /// The most axes of a gather: the channel and the spatial ones.
@@ -154,20 +154,16 @@ impl<'a> Axes<'a> {
     ///
     /// # Errors
     /// `Internal` where a row lies outside all the same.
-    pub(super) fn walk(
-        &self,
-        first: usize,
-        converter: &mut Converter<'_>,
-        target: &mut [u8],
-    ) -> Result<bool> {
-        Walk { converter, target }.axes(self.each(), (first, 0), None)
+    pub(super) fn walk(&self, first: usize, converter: &Converter<'_>, target: &mut [u8]) -> Result<bool> {
+        Walk { converter, target, scratch: None }.axes(self.each(), (first, 0), None)
     }
 }
 
 /// A walk under way.
 struct Walk<'a, 'b> {
-    converter: &'a mut Converter<'b>,
+    converter: &'a Converter<'b>,
     target: &'a mut [u8],
+    scratch: Option<Scratch>,
 }
 
 impl Walk<'_, '_> {
@@ -220,10 +216,11 @@ impl Walk<'_, '_> {
                     into_step: axis.target,
                     into_len: along.len * width,
                     count: across.len,
+                    len: along.len,
                     step,
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
-                let Some(fit) = self.converter.plane(&plane, self.target) else {
+                let Some(fit) = self.converter.plane(&plane, self.target, &mut self.scratch) else {
                     return Err(Error::internal("a row lies outside its checked source"));
                 };
                 fits &= fit;

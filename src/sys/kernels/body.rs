@@ -46,14 +46,8 @@ pub(super) fn turn_rows<S: Element + To<D>, D: Element>(
     target: &mut [u8],
 ) -> bool {
     let mut fits = true;
-    each_row(source, plane, target, |source, target| {
-        for (from, into) in source.chunks_exact(S::LEN).zip(target.chunks_exact_mut(D::LEN)) {
-            if let Ok(bytes) = S::Bytes::try_from(from) {
-                let (value, fit) = S::load(bytes).to();
-                fits &= fit;
-                value.store(into);
-            }
-        }
+    each_row(source, plane, target, |from, into| {
+        fits &= each(from, into, S::usual) || each(from, into, S::to);
     });
     fits
 }
@@ -69,17 +63,33 @@ pub(super) fn scale_rows<S: Element + To<f64>, D: Element>(
 where
     f64: To<D>,
 {
+    let usual = |stored: S| {
+        let (stored, sure): (f64, bool) = stored.usual();
+        let (value, usual): (D, bool) = (stored * slope + intercept).usual();
+        (value, sure & usual)
+    };
+    let any = |stored: S| {
+        let (stored, _): (f64, bool) = stored.to();
+        (stored * slope + intercept).to()
+    };
     let mut fits = true;
-    each_row(source, plane, target, |source, target| {
-        for (from, into) in source.chunks_exact(S::LEN).zip(target.chunks_exact_mut(D::LEN)) {
-            if let Ok(bytes) = S::Bytes::try_from(from) {
-                let (stored, _): (f64, bool) = S::load(bytes).to();
-                let (value, fit): (D, bool) = (stored * slope + intercept).to();
-                fits &= fit;
-                value.store(into);
-            }
-        }
+    each_row(source, plane, target, |from, into| {
+        fits &= each(from, into, usual) || each(from, into, any);
     });
+    fits
+}
+
+/// Turns one element after the other; true where all fit.
+#[inline(always)]
+fn each<S: Element, D: Element>(source: &[u8], target: &mut [u8], turn: impl Fn(S) -> (D, bool)) -> bool {
+    let mut fits = true;
+    for (from, into) in source.chunks_exact(S::LEN).zip(target.chunks_exact_mut(D::LEN)) {
+        if let Ok(bytes) = S::Bytes::try_from(from) {
+            let (value, fit) = turn(S::load(bytes));
+            fits &= fit;
+            value.store(into);
+        }
+    }
     fits
 }
 
@@ -88,8 +98,12 @@ where
 pub(super) fn piece_rows(job: &Job<'_>, plane: &Plane, target: &mut [u8], scratch: &mut Scratch) -> bool {
     let mut fits = true;
     each_row(job.source, plane, target, |from, into| {
-        for (number, into) in into.chunks_mut(CHUNK * job.width).enumerate() {
-            fits &= piece(job, (from, plane.step, number * CHUNK), into, scratch);
+        let mut done = 0;
+        while done < plane.len {
+            let count = CHUNK.min(plane.len - done);
+            let part = into.get_mut(done * job.width..(done + count) * job.width);
+            fits &= piece(job, (from, plane.step, done), (part.unwrap_or_default(), count), scratch);
+            done += count;
         }
     });
     fits
@@ -100,10 +114,9 @@ pub(super) fn piece_rows(job: &Job<'_>, plane: &Plane, target: &mut [u8], scratc
 fn piece(
     job: &Job<'_>,
     (from, step, skip): (&[u8], isize, usize),
-    into: &mut [u8],
+    (into, count): (&mut [u8], usize),
     scratch: &mut Scratch,
 ) -> bool {
-    let count = into.len() / job.width;
     let Scratch { packed, wide, turned } = scratch;
     let streams = job.streams && into.len() >= 2 * LINE;
     let (Some(packed), Some(wide), Some(turned)) =

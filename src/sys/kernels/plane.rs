@@ -22,6 +22,8 @@ pub(in crate::sys) struct Plane {
     pub(in crate::sys) into_len: usize,
     /// The number of rows.
     pub(in crate::sys) count: usize,
+    /// The elements of a row.
+    pub(in crate::sys) len: usize,
     /// From one source element to the next, within a row.
     pub(in crate::sys) step: isize,
     /// The first source byte of the plane that comes after this one, which is then asked for in time.
