@@ -32,6 +32,9 @@ pub(super) struct Converter<'a> {
     way: Way,
 }
 
+/// The most bytes of a row that are asked for ahead; what follows comes by itself.
+const MOST_ASKED: usize = 512;
+
 /// What it takes to turn rows whose elements lie side by side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Way {
@@ -94,6 +97,11 @@ impl<'a> Converter<'a> {
     pub(super) fn reach(&self) -> usize {
         let size = self.job.size;
         self.job.shuffled.map_or(size, |distance| distance.saturating_mul(size - 1).saturating_add(1))
+    }
+
+    /// The bytes that a row of this span is to be asked for ahead: nothing where a chunk was just decoded.
+    pub(super) fn asked(&self, span: usize) -> usize {
+        if self.job.shuffled.is_some() { 0 } else { span.saturating_add(self.job.size).min(MOST_ASKED) }
     }
 
     /// The bytes of an element of the target.

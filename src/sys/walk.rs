@@ -218,6 +218,7 @@ impl Walk<'_, '_> {
                     count: across.len,
                     len: along.len,
                     step,
+                    asked: self.converter.asked(span),
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
                 let Some(fit) = self.converter.plane(&plane, self.target, &mut self.scratch) else {

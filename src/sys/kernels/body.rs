@@ -47,7 +47,7 @@ pub(super) fn turn_rows<S: Element + To<D>, D: Element>(
 ) -> bool {
     let mut fits = true;
     each_row(source, plane, target, |from, into| {
-        fits &= each(from, into, S::usual) || each(from, into, S::to);
+        fits &= each(from, into, S::usual) || each_alone(from, into, S::to);
     });
     fits
 }
@@ -74,14 +74,49 @@ where
     };
     let mut fits = true;
     each_row(source, plane, target, |from, into| {
-        fits &= each(from, into, usual) || each(from, into, any);
+        fits &= each(from, into, usual) || each_alone(from, into, any);
     });
     fits
 }
 
-/// Turns one element after the other; true where all fit.
+/// The elements that are turned at once in rows that are too short for a loop with a rest.
+const BLOCK: usize = 16;
+
+/// Turns packed elements; true where all fit.
+///
+/// Short rows come in blocks of a fixed length, the last of which overlaps the one before, so that they have
+/// no end that vectors do not reach.
 #[inline(always)]
-fn each<S: Element, D: Element>(source: &[u8], target: &mut [u8], turn: impl Fn(S) -> (D, bool)) -> bool {
+fn each<S: Element, D: Element>(
+    source: &[u8],
+    target: &mut [u8],
+    turn: impl Fn(S) -> (D, bool) + Copy,
+) -> bool {
+    let count = (source.len() / S::LEN).min(target.len() / D::LEN);
+    if count < BLOCK || count >= 8 * BLOCK {
+        return each_alone(source, target, turn);
+    }
+    let (mut fits, mut done) = (true, 0);
+    while done < count {
+        let start = done.min(count.wrapping_sub(BLOCK));
+        let from = source.get(start.wrapping_mul(S::LEN)..).and_then(|rest| rest.get(..BLOCK * S::LEN));
+        let into =
+            target.get_mut(start.wrapping_mul(D::LEN)..).and_then(|rest| rest.get_mut(..BLOCK * D::LEN));
+        if let (Some(from), Some(into)) = (from, into) {
+            fits &= each_alone(from, into, turn);
+        }
+        done = done.wrapping_add(BLOCK);
+    }
+    fits
+}
+
+/// Turns one element after the other.
+#[inline(always)]
+fn each_alone<S: Element, D: Element>(
+    source: &[u8],
+    target: &mut [u8],
+    turn: impl Fn(S) -> (D, bool),
+) -> bool {
     let mut fits = true;
     for (from, into) in source.chunks_exact(S::LEN).zip(target.chunks_exact_mut(D::LEN)) {
         if let Ok(bytes) = S::Bytes::try_from(from) {
