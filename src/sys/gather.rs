@@ -6,8 +6,8 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::convert::{Converter, Fit, Scale};
-use crate::sys::kernels::Kernels;
+use crate::sys::convert::{Fit, Scale};
+use crate::sys::kernels::{Job, Kernels, Order};
 use crate::sys::walk::Axes;
 use crate::voxel::{DType, Run};
 
@@ -89,17 +89,17 @@ fn gather_by(
     if axes.is_empty() {
         return Ok(());
     }
-    let form = (stored.dtype, stored.scale);
-    let mut converter =
-        Converter::new(kernels, stored.bytes, form, target.dtype).stored(stored.swapped, stored.shuffled);
+    let order = Order { swapped: stored.swapped, shuffled: stored.shuffled };
+    let wanted = (target.dtype, stored.scale.map(Scale::numbers));
+    let mut job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted);
     if target.stores == Stores::Streaming {
-        converter = converter.streaming();
+        job = job.streaming();
     }
-    axes.check_bounds(stored.first, converter.reach(), stored.bytes.len())?;
+    axes.check_bounds(stored.first, job.reach(), stored.bytes.len())?;
     axes.join();
     axes.sort_by_locality();
-    let fits = axes.walk(stored.first, &converter, target.bytes);
-    converter.finish();
+    let fits = axes.walk(stored.first, &job, target.bytes);
+    job.finish();
     if fits? || target.fit == Fit::Saturate {
         return Ok(());
     }

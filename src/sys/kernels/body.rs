@@ -1,11 +1,8 @@
 //! The bodies of the kernels: plain loops, inlined into the functions of each instruction set.
 
-use crate::sys::kernels::collect::collect;
 use crate::sys::kernels::element::{Element, To};
 use crate::sys::kernels::plane::{Plane, each_row};
-use crate::sys::kernels::shuffle::{unshuffle_row, unshuffle_spaced};
-use crate::sys::kernels::stream::{LINE, stream};
-use crate::sys::kernels::table::{CHUNK, Job, Scratch, Turn, Turning};
+use crate::sys::kernels::stream::stream;
 use crate::sys::memory::copy;
 
 /// Copies rows; those of usual lengths in as few moves as the registers allow.
@@ -40,23 +37,14 @@ pub(super) fn stream_rows(source: &[u8], plane: &Plane, target: &mut [u8]) {
 
 /// Converts packed elements; true where all fit.
 #[inline(always)]
-pub(super) fn turn_rows<S: Element + To<D>, D: Element>(
-    source: &[u8],
-    plane: &Plane,
-    target: &mut [u8],
-) -> bool {
-    let mut fits = true;
-    each_row(source, plane, target, |from, into| {
-        fits &= each(from, into, S::usual) || each_alone(from, into, S::to);
-    });
-    fits
+pub(super) fn turn_row<S: Element + To<D>, D: Element>(source: &[u8], target: &mut [u8]) -> bool {
+    each(source, target, S::usual) || each_alone(source, target, S::to)
 }
 
 /// Scales packed elements: `stored * slope + intercept` in f64, rounded once; true where all fit.
 #[inline(always)]
-pub(super) fn scale_rows<S: Element + To<f64>, D: Element>(
+pub(super) fn scale_row<S: Element + To<f64>, D: Element>(
     source: &[u8],
-    plane: &Plane,
     target: &mut [u8],
     [slope, intercept]: [f64; 2],
 ) -> bool
@@ -72,11 +60,7 @@ where
         let (stored, _): (f64, bool) = stored.to();
         (stored * slope + intercept).to()
     };
-    let mut fits = true;
-    each_row(source, plane, target, |from, into| {
-        fits &= each(from, into, usual) || each_alone(from, into, any);
-    });
-    fits
+    each(source, target, usual) || each_alone(source, target, any)
 }
 
 /// The elements that are turned at once in rows that are too short for a loop with a rest.
@@ -128,118 +112,9 @@ fn each_alone<S: Element, D: Element>(
     fits
 }
 
-/// Rows in pieces: elements are put side by side, then in order, then converted, then stored or streamed.
-#[inline(always)]
-pub(super) fn piece_rows(job: &Job<'_>, plane: &Plane, target: &mut [u8], scratch: &mut Scratch) -> bool {
-    let mut fits = true;
-    each_row(job.source, plane, target, |from, into| {
-        let mut done = 0;
-        while done < plane.len {
-            let count = CHUNK.min(plane.len - done);
-            let part = into.get_mut(done * job.width..(done + count) * job.width);
-            fits &= piece(job, (from, plane.step, done), (part.unwrap_or_default(), count), scratch);
-            done += count;
-        }
-    });
-    fits
-}
-
-/// One piece of a row: from element `skip` on, as many as there is room for.
-#[inline(always)]
-fn piece(
-    job: &Job<'_>,
-    (from, step, skip): (&[u8], isize, usize),
-    (into, count): (&mut [u8], usize),
-    scratch: &mut Scratch,
-) -> bool {
-    let Scratch { packed, wide, turned } = scratch;
-    let streams = job.streams && into.len() >= 2 * LINE;
-    let (Some(packed), Some(wide), Some(turned)) =
-        (packed.get_mut(..count * job.size), wide.get_mut(..count * 8), turned.get_mut(..count * job.width))
-    else {
-        return true;
-    };
-    let out = if streams { &mut *turned } else { &mut *into };
-    let fits = match job.turning {
-        Turning::None => {
-            pack(job, (from, step, skip), out);
-            true
-        }
-        Turning::Once(turn) => {
-            let packed = packed_or_there(job, (from, step, skip), packed);
-            one(turn, packed, out, job.scale)
-        }
-        Turning::Twice(widen, narrow) => {
-            let packed = packed_or_there(job, (from, step, skip), packed);
-            one(widen, packed, wide, job.scale);
-            one(narrow, wide, out, job.scale)
-        }
-    };
-    if streams {
-        stream(turned, into);
-    }
-    fits
-}
-
-/// Turns one packed row.
-#[inline(always)]
-fn one(turn: Turn, from: &[u8], into: &mut [u8], scale: [f64; 2]) -> bool {
-    let plane = Plane::row(from.len(), into.len());
-    // SAFETY: the job's conversions are of the table whose function this is inlined into.
-    unsafe { turn(from, &plane, into, scale) }
-}
-
-/// The elements where they are, if they lie side by side there and in order; else packed.
-#[inline(always)]
-fn packed_or_there<'a>(
-    job: &Job<'_>,
-    (from, step, skip): (&'a [u8], isize, usize),
-    packed: &'a mut [u8],
-) -> &'a [u8] {
-    if job.shuffled.is_none() && !job.swapped && step == job.size as isize {
-        let first = skip * job.size;
-        return from.get(first..first + packed.len()).unwrap_or_default();
-    }
-    pack(job, (from, step, skip), packed);
-    packed
-}
-
-/// Puts elements side by side and in this machine's byte order.
-#[inline(always)]
-fn pack(job: &Job<'_>, (from, step, skip): (&[u8], isize, usize), packed: &mut [u8]) {
-    let size = job.size;
-    let skipped = skip.wrapping_mul(step.unsigned_abs());
-    if let Some(distance) = job.shuffled {
-        let from = from.get(if step < 0 { 0 } else { skipped }..).unwrap_or_default();
-        if step == 1 {
-            unshuffle_row(from, (distance, size), packed);
-        } else {
-            // Read backwards, the row begins at the last of its first bytes.
-            let reach = distance.wrapping_mul(size.wrapping_sub(1)).wrapping_add(1);
-            let last = from.len().saturating_sub(reach).saturating_sub(skipped);
-            unshuffle_spaced(from, (distance, size), (if step < 0 { last } else { 0 }, step), packed);
-        }
-    } else {
-        let rest =
-            if step < 0 { from.get(..from.len().saturating_sub(skipped)) } else { from.get(skipped..) };
-        let rest = rest.unwrap_or_default();
-        if step == size as isize {
-            let side_by_side = rest.get(..packed.len()).unwrap_or_default();
-            if job.swapped {
-                return swap_into(side_by_side, size, packed);
-            }
-            return copy(side_by_side, packed);
-        }
-        collect(rest, step, size, packed);
-    }
-    if job.swapped {
-        swap(packed, size);
-    }
-}
-
 /// Reverses the bytes of each element on the way.
 #[inline(always)]
-fn swap_into(from: &[u8], size: usize, into: &mut [u8]) {
+pub(super) fn swap_into(from: &[u8], size: usize, into: &mut [u8]) {
     macro_rules! by_size {
         ($($size:literal: $type:ty),*) => {
             match size {
@@ -258,7 +133,7 @@ fn swap_into(from: &[u8], size: usize, into: &mut [u8]) {
 
 /// Reverses the bytes of each element in its place.
 #[inline(always)]
-fn swap(elements: &mut [u8], size: usize) {
+pub(super) fn swap(elements: &mut [u8], size: usize) {
     macro_rules! by_size {
         ($($size:literal: $type:ty),*) => {
             match size {

@@ -11,6 +11,7 @@ mod body;
 mod collect;
 mod element;
 mod half;
+mod job;
 mod plane;
 mod shuffle;
 mod stream;
@@ -18,6 +19,6 @@ mod table;
 
 pub use shuffle::unshuffle;
 
+pub(super) use job::{Job, Order, Scratch};
 pub(super) use plane::Plane;
-pub(super) use stream::fence;
-pub(super) use table::{Job, Kernels, Scratch, Turning};
+pub(super) use table::Kernels;
