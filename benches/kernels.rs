@@ -289,6 +289,23 @@ fn shuffled(slots: &mut AlignedBuffer) {
     const SIDE: usize = 32;
     let count = SIDE * SIDE * SIDE;
     let source = filled(count * 8);
+    for size in [2, 4, 8, 3] {
+        let bytes = &source[..count * size];
+        let (mut plain, mut ours) = (vec![0u8; count * size], vec![0u8; count * size]);
+        let mut by_loop = |_: usize| {
+            for (k, voxel) in black_box(&mut plain).chunks_exact_mut(size).enumerate() {
+                for (p, byte) in voxel.iter_mut().enumerate() {
+                    *byte = bytes[p * count + k];
+                }
+            }
+        };
+        let mut by_kernel = |_: usize| unshuffle(bytes, size, black_box(&mut ours)).unwrap();
+        compare(&format!("unshuffle {size}, by a loop"), bytes.len(), &mut by_loop, &mut by_kernel);
+        let mut copied = vec![0u8; count * size];
+        let mut by_memcpy = |_: usize| black_box(&mut copied).copy_from_slice(black_box(bytes));
+        compare(&format!("unshuffle {size}, by memcpy"), bytes.len(), &mut by_memcpy, &mut by_kernel);
+        assert!(plain == ours);
+    }
     for (dtype, into) in [
         (DType::I16, DType::I16),
         (DType::F32, DType::F32),

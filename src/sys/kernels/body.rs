@@ -2,7 +2,7 @@
 
 use crate::sys::kernels::element::{Element, To};
 use crate::sys::kernels::plane::{Plane, each_row};
-use crate::sys::kernels::stream::stream;
+use crate::sys::kernels::stream::{LINE, stream};
 use crate::sys::memory::copy;
 
 /// Copies rows; those of usual lengths in as few moves as the registers allow.
@@ -31,8 +31,13 @@ fn copy_fixed<const LEN: usize>(source: &[u8], plane: &Plane, target: &mut [u8])
 
 /// Copies rows past the caches.
 #[inline(always)]
-pub(super) fn stream_rows(source: &[u8], plane: &Plane, target: &mut [u8]) {
-    each_row(source, plane, target, stream);
+pub(super) fn stream_rows(
+    source: &[u8],
+    plane: &Plane,
+    target: &mut [u8],
+    write: impl Fn(&[u8; LINE], &mut [u8; LINE]) + Copy,
+) {
+    each_row(source, plane, target, |from, into| stream(from, into, write));
 }
 
 /// Converts packed elements; true where all fit.

@@ -9,7 +9,7 @@ pub(super) const LINE: usize = 64;
 ///
 /// The stores are ordered with later ones of this thread only after a [`fence`].
 #[inline(always)]
-pub(super) fn stream(from: &[u8], into: &mut [u8]) {
+pub(super) fn stream(from: &[u8], into: &mut [u8], write: impl Fn(&[u8; LINE], &mut [u8; LINE])) {
     let len = from.len().min(into.len());
     let (Some(from), Some(into)) = (from.get(..len), into.get_mut(..len)) else { return };
     #[cfg(target_arch = "x86_64")]
@@ -21,18 +21,26 @@ pub(super) fn stream(from: &[u8], into: &mut [u8]) {
         let (from_lines, from_tail) = from_lines.as_chunks::<LINE>();
         let (into_lines, into_tail) = into_lines.as_chunks_mut::<LINE>();
         for (from, into) in from_lines.iter().zip(into_lines) {
-            stream_line(from, into);
+            write(from, into);
         }
         copy(from_tail, into_tail);
         return;
     }
+    let _ = &write;
     copy(from, into);
+}
+
+/// Writes one line, which must be aligned as one, past the caches.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+pub(super) fn stream_line(from: &[u8; LINE], into: &mut [u8; LINE]) {
+    *into = *from;
 }
 
 /// Writes one line, which must be aligned as one, past the caches.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-fn stream_line(from: &[u8; LINE], into: &mut [u8; LINE]) {
+pub(super) fn stream_line(from: &[u8; LINE], into: &mut [u8; LINE]) {
     use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
     debug_assert!(into.as_ptr().align_offset(LINE) == 0);
     let (from, _) = from.as_chunks::<16>();

@@ -99,7 +99,7 @@ macro_rules! kernels {
 
         $(#[$features])*
         fn stream(source: &[u8], plane: &Plane, target: &mut [u8]) {
-            body::stream_rows(source, plane, target);
+            body::stream_rows(source, plane, target, |from, into| stream_line(from, into));
         }
 
         $(#[$features])*
