@@ -3,7 +3,7 @@
 //! Float to integer rounds half to even. A value that does not fit its new type is reported, and stored as
 //! the nearest value that does (NaN as 0), so that the caller decides whether it is an error.
 
-use crate::sys::kernels::{Job, Kernels, Order, Plane};
+use crate::sys::kernels::{Job, Kernels, Order, Plane, Stores};
 use crate::voxel::DType;
 
 /// What happens to a value that does not fit the new dtype.
@@ -38,7 +38,8 @@ impl Scale {
 pub fn convert(source: &[u8], from: DType, target: &mut [u8], into: DType) -> bool {
     let len = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
     let (step, row) = (from.byte_len() as isize, Plane::row(len * from.byte_len(), len * into.byte_len()));
-    let job = Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None));
+    let job =
+        Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None), Stores::Cached);
     job.plane(&Plane { step, len, ..row }, target, &mut None).unwrap_or(true)
 }
 
@@ -95,7 +96,8 @@ mod tests {
         let plane = Plane { step, len, ..Plane::row(source.len(), target.len()) };
         for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
             target.fill(0);
-            let job = Job::new(kernels, source, (from, Order { swapped, shuffled: None }), into);
+            let job =
+                Job::new(kernels, source, (from, Order { swapped, shuffled: None }), into, Stores::Cached);
             assert_eq!(job.plane(&plane, &mut target, &mut None), Some(true));
         }
         target

@@ -7,7 +7,7 @@
 
 use crate::error::{Error, Result};
 use crate::sys::convert::{Fit, Scale};
-use crate::sys::kernels::{Job, Kernels, Order};
+use crate::sys::kernels::{Job, Kernels, Order, Stores};
 use crate::sys::walk::Axes;
 use crate::voxel::{DType, Run};
 
@@ -48,16 +48,6 @@ pub struct Target<'a> {
     pub stores: Stores,
 }
 
-/// Who reads what is written next, and so whether the caches should keep it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Stores {
-    /// Perhaps the processor: the stores go through its caches.
-    #[default]
-    Cached,
-    /// A device, or nobody soon: whole cache lines go past the caches to memory.
-    Streaming,
-}
-
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
 ///
 /// Positions that no run reaches keep what they hold: [`fill`] is for them.
@@ -91,10 +81,7 @@ fn gather_by(
     }
     let order = Order { swapped: stored.swapped, shuffled: stored.shuffled };
     let wanted = (target.dtype, stored.scale.map(Scale::numbers));
-    let mut job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted);
-    if target.stores == Stores::Streaming {
-        job = job.streaming();
-    }
+    let job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted, target.stores);
     axes.check_bounds(stored.first, job.reach(), stored.bytes.len())?;
     axes.join();
     axes.sort_by_locality();

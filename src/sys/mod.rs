@@ -20,9 +20,9 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use convert::{Fit, Scale, convert};
-pub use gather::{Stored, Stores, Target, fill, gather};
+pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
-pub use kernels::unshuffle;
+pub use kernels::{Stores, unshuffle};
 pub use map::{FileMap, is_network_file};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use process::{Process, core_count};

@@ -2,7 +2,7 @@
 
 use crate::sys::kernels::element::{Element, To};
 use crate::sys::kernels::plane::{Plane, each_row};
-use crate::sys::kernels::stream::{LINE, stream};
+use crate::sys::kernels::stream::{LEAST, LINE, stream};
 use crate::sys::memory::copy;
 
 /// Copies rows; those of usual lengths in as few moves as the registers allow.
@@ -46,26 +46,87 @@ pub(super) fn turn_row<S: Element + To<D>, D: Element>(source: &[u8], target: &m
     each(source, target, S::usual) || each_alone(source, target, S::to)
 }
 
+/// The same, with whole lines of the target going past the caches.
+#[inline(always)]
+pub(super) fn turn_row_streamed<S: Element + To<D>, D: Element>(
+    source: &[u8],
+    target: &mut [u8],
+    write: impl Fn(&[u8; LINE], &mut [u8; LINE]),
+) -> bool {
+    each_line(source, target, S::usual, write) || each_alone(source, target, S::to)
+}
+
 /// Scales packed elements: `stored * slope + intercept` in f64, rounded once; true where all fit.
 #[inline(always)]
 pub(super) fn scale_row<S: Element + To<f64>, D: Element>(
     source: &[u8],
     target: &mut [u8],
-    [slope, intercept]: [f64; 2],
+    scale: [f64; 2],
 ) -> bool
 where
     f64: To<D>,
 {
-    let usual = |stored: S| {
-        let (stored, sure): (f64, bool) = stored.usual();
-        let (value, usual): (D, bool) = (stored * slope + intercept).usual();
-        (value, sure & usual)
-    };
-    let any = |stored: S| {
-        let (stored, _): (f64, bool) = stored.to();
-        (stored * slope + intercept).to()
-    };
-    each(source, target, usual) || each_alone(source, target, any)
+    each(source, target, |stored: S| scaled_usual(stored, scale))
+        || each_alone(source, target, |stored: S| scaled_any(stored, scale))
+}
+
+/// The same, with whole lines of the target going past the caches.
+#[inline(always)]
+pub(super) fn scale_row_streamed<S: Element + To<f64>, D: Element>(
+    source: &[u8],
+    target: &mut [u8],
+    scale: [f64; 2],
+    write: impl Fn(&[u8; LINE], &mut [u8; LINE]),
+) -> bool
+where
+    f64: To<D>,
+{
+    each_line(source, target, |stored: S| scaled_usual(stored, scale), write)
+        || each_alone(source, target, |stored: S| scaled_any(stored, scale))
+}
+
+#[inline(always)]
+fn scaled_usual<S: To<f64>, D>(stored: S, [slope, intercept]: [f64; 2]) -> (D, bool)
+where
+    f64: To<D>,
+{
+    let (stored, sure): (f64, bool) = stored.usual();
+    let (value, usual): (D, bool) = (stored * slope + intercept).usual();
+    (value, sure & usual)
+}
+
+#[inline(always)]
+fn scaled_any<S: To<f64>, D>(stored: S, [slope, intercept]: [f64; 2]) -> (D, bool)
+where
+    f64: To<D>,
+{
+    let (stored, _): (f64, bool) = stored.to();
+    (stored * slope + intercept).to()
+}
+
+/// Turns packed elements, a line of the target at a time where it is aligned as one; true where all fit.
+#[inline(always)]
+fn each_line<S: Element, D: Element>(
+    source: &[u8],
+    target: &mut [u8],
+    turn: impl Fn(S) -> (D, bool) + Copy,
+    write: impl Fn(&[u8; LINE], &mut [u8; LINE]),
+) -> bool {
+    let head = target.as_ptr().align_offset(LINE);
+    let first = head / D::LEN;
+    if head % D::LEN != 0 || head.saturating_add(LEAST) > target.len() || first * S::LEN > source.len() {
+        return each(source, target, turn);
+    }
+    let ((from, rest), (into, lines)) = (source.split_at(first * S::LEN), target.split_at_mut(head));
+    let mut fits = each_alone(from, into, turn);
+    let mut from = rest.chunks_exact(LINE / D::LEN * S::LEN);
+    let (lines, tail) = lines.as_chunks_mut::<LINE>();
+    for (into, from) in lines.iter_mut().zip(&mut from) {
+        let mut line = [0u8; LINE];
+        fits &= each_alone(from, &mut line, turn);
+        write(&line, into);
+    }
+    fits & each_alone(from.remainder(), tail, turn)
 }
 
 /// The elements that are turned at once in rows that are too short for a loop with a rest.

@@ -2,8 +2,8 @@
 
 use crate::sys::kernels::plane::{Plane, each_row};
 use crate::sys::kernels::shuffle::unshuffle_spaced;
-use crate::sys::kernels::stream::{LINE, fence};
-use crate::sys::kernels::table::{Kernels, Turn};
+use crate::sys::kernels::stream::{LEAST, Stores, fence};
+use crate::sys::kernels::table::{Form, Kernels, Turn};
 use crate::voxel::DType;
 
 /// The elements that are turned at once where they must be packed or scaled first.
@@ -16,6 +16,8 @@ enum Turning {
     None,
     /// In one pass.
     Once(Turn),
+    /// In one pass that writes whole lines past the caches.
+    Streamed(Turn),
     /// Scaled into f64, then rounded.
     Twice(Turn, Turn),
 }
@@ -68,12 +70,17 @@ impl<'a> Job<'a> {
         source: &'a [u8],
         (from, order): (DType, Order),
         (into, scale): (DType, Option<[f64; 2]>),
+        stores: Stores,
     ) -> Self {
-        let turning = match scale {
-            None if from == into && from != DType::Bool => Turning::None,
-            None => Turning::Once((kernels.turn)(from, into)),
-            Some(_) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
-            Some(_) => match (kernels.scaled)(from, into) {
+        let streams = stores == Stores::Streaming;
+        let form = if scale.is_some() { Form::Scaled } else { Form::Plain };
+        let streamed = if streams { (kernels.streamed)(from, into, form) } else { None };
+        let turning = match (scale, streamed) {
+            (None, _) if from == into && from != DType::Bool => Turning::None,
+            (_, Some(streamed)) => Turning::Streamed(streamed),
+            (None, _) => Turning::Once((kernels.turn)(from, into)),
+            (Some(_), _) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
+            (Some(_), _) => match (kernels.scaled)(from, into) {
                 Some(once) => Turning::Once(once),
                 None => Turning::Twice((kernels.widened)(from), (kernels.turn)(DType::F64, into)),
             },
@@ -90,11 +97,6 @@ impl<'a> Job<'a> {
             scale: scale.unwrap_or_default(),
             streams: false,
         }
-    }
-
-    /// The same, with whole lines of the target written past the caches.
-    pub(in crate::sys) fn streaming(self) -> Self {
-        Self { streams: true, ..self }
     }
 
     /// The bytes from the first to behind the last of one stored element.
@@ -131,6 +133,9 @@ impl<'a> Job<'a> {
                 let copy = if self.streams { self.kernels.stream } else { self.kernels.copy };
                 // SAFETY: the kernels are those of an instruction set that this machine has.
                 unsafe { copy(self.source, plane, target) };
+            }
+            Turning::Streamed(turn) if self.is_packed(plane.step) => {
+                each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
             }
             Turning::Once(turn) if self.is_packed(plane.step) && !self.streams => {
                 each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
@@ -179,7 +184,7 @@ impl<'a> Job<'a> {
         ) else {
             return true;
         };
-        let streams = self.streams && into.len() >= LINE;
+        let streams = self.streams && into.len() >= LEAST && !matches!(self.turning, Turning::Streamed(_));
         let out = if streams { &mut *turned } else { &mut *into };
         let place = (from, step, skip);
         let fits = match self.turning {
@@ -187,7 +192,9 @@ impl<'a> Job<'a> {
                 self.pack(place, out);
                 true
             }
-            Turning::Once(turn) => self.turn(turn, self.packed_or_there(place, packed), out),
+            Turning::Once(turn) | Turning::Streamed(turn) => {
+                self.turn(turn, self.packed_or_there(place, packed), out)
+            }
             Turning::Twice(widen, narrow) => {
                 self.turn(widen, self.packed_or_there(place, packed), wide);
                 self.turn(narrow, wide, out)

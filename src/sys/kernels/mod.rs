@@ -18,6 +18,7 @@ mod stream;
 mod table;
 
 pub use shuffle::unshuffle;
+pub use stream::Stores;
 
 pub(super) use job::{Job, Order, Scratch};
 pub(super) use plane::Plane;

@@ -2,8 +2,21 @@
 
 use crate::sys::memory::copy;
 
+/// Who reads what is written next, and so whether the caches should keep it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Stores {
+    /// Perhaps the processor: the stores go through its caches.
+    #[default]
+    Cached,
+    /// A device, or nobody soon: whole cache lines go past the caches to memory.
+    Streaming,
+}
+
 /// A cache line, which is written as a whole or not past the caches at all.
 pub(super) const LINE: usize = 64;
+
+/// The least bytes of a row that are streamed: a line alone takes longer to memory than through the caches.
+pub(super) const LEAST: usize = 2 * LINE;
 
 /// Copies bytes, as many as the shorter side has; what fills whole lines goes past the caches.
 ///
@@ -14,7 +27,7 @@ pub(super) fn stream(from: &[u8], into: &mut [u8], write: impl Fn(&[u8; LINE], &
     let (Some(from), Some(into)) = (from.get(..len), into.get_mut(..len)) else { return };
     #[cfg(target_arch = "x86_64")]
     if let head = into.as_ptr().align_offset(LINE)
-        && head.saturating_add(LINE) <= len
+        && head.saturating_add(LEAST) <= len
     {
         let ((into, into_lines), (from, from_lines)) = (into.split_at_mut(head), from.split_at(head));
         copy(from, into);

@@ -16,6 +16,13 @@ type Rows = unsafe fn(&[u8], &Plane, &mut [u8]);
 /// Puts elements side by side, given two numbers that say where they are.
 type Pack<T> = unsafe fn(&[u8], (T, usize), &mut [u8]);
 
+/// Whether stored elements are values or have to be scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Scaled,
+}
+
 /// The kernels of one instruction set.
 pub(in crate::sys) struct Kernels {
     /// Copies rows through the caches.
@@ -26,6 +33,8 @@ pub(in crate::sys) struct Kernels {
     pub(super) turn: fn(DType, DType) -> Turn,
     /// The conversion of elements that are scaled on the way, for the targets that have one.
     pub(super) scaled: fn(DType, DType) -> Option<Turn>,
+    /// Conversions that write whole lines past the caches, scaled or not, for the targets that have one.
+    pub(super) streamed: fn(DType, DType, Form) -> Option<Turn>,
     /// The conversion of elements to scaled f64.
     pub(super) widened: fn(DType) -> Turn,
     /// Collects elements of a size that lie so many bytes apart.
@@ -85,12 +94,12 @@ macro_rules! kernels {
         use crate::sys::kernels::element::{Bool, Element, To};
         use crate::sys::kernels::plane::Plane;
         use crate::sys::kernels::shuffle::unshuffle_row;
-        use crate::sys::kernels::table::{Kernels, Turn, by_dtype};
+        use crate::sys::kernels::table::{Form, Kernels, Turn, by_dtype};
         use crate::voxel::DType;
 
         /// The table.
         pub(super) static KERNELS: Kernels =
-            Kernels { copy, stream, turn, scaled, widened, collect, unshuffle, swap_into, swap };
+            Kernels { copy, stream, turn, scaled, streamed, widened, collect, unshuffle, swap_into, swap };
 
         $(#[$features])*
         fn copy(source: &[u8], plane: &Plane, target: &mut [u8]) {
@@ -117,6 +126,27 @@ macro_rules! kernels {
             f64: To<D>,
         {
             body::scale_row::<S, D>(source, target, scale)
+        }
+
+        $(#[$features])*
+        fn turned_past<S: Element + To<D>, D: Element>(
+            source: &[u8],
+            target: &mut [u8],
+            _: [f64; 2],
+        ) -> bool {
+            body::turn_row_streamed::<S, D>(source, target, |from, into| stream_line(from, into))
+        }
+
+        $(#[$features])*
+        fn scaled_past<S: Element + To<f64>, D: Element>(
+            source: &[u8],
+            target: &mut [u8],
+            scale: [f64; 2],
+        ) -> bool
+        where
+            f64: To<D>,
+        {
+            body::scale_row_streamed::<S, D>(source, target, scale, |from, into| stream_line(from, into))
         }
 
         $(#[$features])*
@@ -167,6 +197,21 @@ macro_rules! kernels {
                     match into {
                         DType::F16 => Some(scaled_to::<$type, f16>),
                         DType::F32 => Some(scaled_to::<$type, f32>),
+                        _ => None,
+                    }
+                };
+            }
+            by_dtype!(from, from)
+        }
+
+        fn streamed(from: DType, into: DType, form: Form) -> Option<Turn> {
+            macro_rules! from {
+                ($type:ty) => {
+                    match (into, form) {
+                        (DType::F16, Form::Plain) => Some(turned_past::<$type, f16>),
+                        (DType::F32, Form::Plain) => Some(turned_past::<$type, f32>),
+                        (DType::F16, Form::Scaled) => Some(scaled_past::<$type, f16>),
+                        (DType::F32, Form::Scaled) => Some(scaled_past::<$type, f32>),
                         _ => None,
                     }
                 };
