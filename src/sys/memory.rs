@@ -207,10 +207,9 @@ fn copy_part<const PART: usize>(from: &[u8], into: &mut [u8], place: usize) {
 #[inline(always)]
 fn copy_long(from: &[u8], into: &mut [u8]) {
     copy_part::<MOVE>(from, into, 0);
+    copy_part::<STEP>(from, into, from.len().saturating_sub(STEP));
     let head = into.as_ptr().align_offset(MOVE);
     let (Some(from), Some(into)) = (from.get(head..), into.get_mut(head..)) else { return };
-    let last = from.len().saturating_sub(STEP);
-    copy_part::<STEP>(from, into, last);
     let (from, into) = (from.as_chunks::<STEP>().0, into.as_chunks_mut::<STEP>().0);
     for (from, into) in from.iter().zip(into) {
         // Apart from each other, so that the loop is not recognised as the call that it stands for.

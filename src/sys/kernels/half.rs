@@ -66,7 +66,9 @@ pub(super) fn usual_half_from_single(value: f32) -> (f16, bool) {
 #[inline(always)]
 pub(super) fn single_for_half(value: f64) -> f32 {
     let quiet = f64::from_bits((value.to_bits() & !CUT) | (1 << 51)) as f32;
-    if value.is_nan() { quiet } else { usual_single_for_half(value) }
+    // What is finite stays so: too much for a half is too much, however much.
+    let bounded = if value.is_finite() { value.clamp(-1e6, 1e6) } else { value };
+    if value.is_nan() { quiet } else { usual_single_for_half(bounded) }
 }
 
 /// The bits that a single has no room for.
@@ -133,6 +135,15 @@ mod tests {
             assert_eq!(half(single_for_half(toward)), bits, "{toward:e}");
             assert_eq!(half(single_for_half(away)), bits + 1, "{away:e}");
         }
+    }
+
+    #[test]
+    fn what_is_finite_does_not_become_infinite_on_the_way() {
+        for value in [65520.0, 1e5, 1e40, f64::MAX] {
+            assert_eq!(half_from_single(single_for_half(value)), (f16::MAX, false));
+            assert_eq!(half_from_single(single_for_half(-value)), (f16::MIN, false));
+        }
+        assert_eq!(half_from_single(single_for_half(f64::INFINITY)), (f16::INFINITY, true));
     }
 
     #[test]
