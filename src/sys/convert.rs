@@ -3,7 +3,7 @@
 //! Float to integer rounds half to even. A value that does not fit its new type is reported, and stored as
 //! the nearest value that does (NaN as 0), so that the caller decides whether it is an error.
 
-use crate::sys::kernels::{Job, Kernels, Plane, Scratch, Turning, fence};
+use crate::sys::kernels::{Job, Kernels, Order, Plane, Stores};
 use crate::voxel::DType;
 
 /// What happens to a value that does not fit the new dtype.
@@ -25,114 +25,10 @@ pub struct Scale {
     pub intercept: f64,
 }
 
-/// How the rows of one gather become rows of another dtype.
-pub(super) struct Converter<'a> {
-    kernels: &'static Kernels,
-    job: Job<'a>,
-    way: Way,
-    scratch: Option<Scratch>,
-}
-
-/// What it takes to turn rows whose elements lie side by side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// A copy.
-    Copy,
-    /// A conversion from source to target.
-    Turn,
-    /// A piece of a row after the other, in more than one step.
-    Pieces,
-}
-
-/// The form of packed elements: their dtype, and the scale that they are to be read with.
-pub(super) type Form = (DType, Option<Scale>);
-
-impl<'a> Converter<'a> {
-    /// The converter of elements of these bytes, whose order and places are as the machine's own.
-    pub(super) fn new(kernels: &'static Kernels, source: &'a [u8], (from, scale): Form, into: DType) -> Self {
-        let turning = match scale {
-            None if from == into && from != DType::Bool => Turning::None,
-            None => Turning::Once((kernels.turn)(from, into)),
-            Some(_) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
-            Some(_) => match (kernels.scaled)(from, into) {
-                Some(once) => Turning::Once(once),
-                None => Turning::Twice((kernels.widened)(from), (kernels.turn)(DType::F64, into)),
-            },
-        };
-        let scale = scale.map_or([1.0, 0.0], |scale| [scale.slope, scale.intercept]);
-        let (size, width) = (from.byte_len(), into.byte_len());
-        let (swapped, shuffled, streams) = (false, None, false);
-        let job = Job { source, size, width, swapped, shuffled, turning, scale, streams };
-        Self { kernels, job, way: Way::Pieces, scratch: None }.settled()
-    }
-
-    /// The same for elements whose bytes are in the other order, or parted by a filter.
-    pub(super) fn stored(mut self, swapped: bool, shuffled: Option<usize>) -> Self {
-        self.job.swapped = swapped && self.job.size > 1;
-        self.job.shuffled = shuffled.filter(|_| self.job.size > 1);
-        self.settled()
-    }
-
-    /// The same, with whole lines of the target written past the caches.
-    pub(super) fn streaming(mut self) -> Self {
-        self.job.streams = true;
-        self.settled()
-    }
-
-    /// The same with its way chosen.
-    fn settled(mut self) -> Self {
-        let Job { swapped, shuffled, turning, streams, .. } = &self.job;
-        self.way = match turning {
-            _ if *swapped || shuffled.is_some() => Way::Pieces,
-            Turning::None => Way::Copy,
-            Turning::Once(_) if !streams => Way::Turn,
-            _ => Way::Pieces,
-        };
-        self
-    }
-
-    /// The bytes from the first to behind the last of one stored element.
-    pub(super) fn reach(&self) -> usize {
-        let size = self.job.size;
-        self.job.shuffled.map_or(size, |distance| distance.saturating_mul(size - 1).saturating_add(1))
-    }
-
-    /// The bytes of an element of the target.
-    pub(super) fn width(&self) -> usize {
-        self.job.width
-    }
-
-    /// Turns the rows of a plane; true where all fit, none where a row lies outside its buffer.
-    pub(super) fn plane(&mut self, plane: &Plane, target: &mut [u8]) -> Option<bool> {
-        let Self { kernels, job, way, scratch } = self;
-        if !plane.lies_within(job.source.len(), target.len()) {
-            return None;
-        }
-        let side_by_side = plane.step == job.size as isize;
-        match (*way, job.turning) {
-            (Way::Copy, _) if side_by_side => {
-                let copy = if job.streams { kernels.stream } else { kernels.copy };
-                // SAFETY: the kernels are those of this machine.
-                unsafe { copy(job.source, plane, target) };
-                Some(true)
-            }
-            // SAFETY: as above.
-            (Way::Turn, Turning::Once(turn)) if side_by_side => {
-                Some(unsafe { turn(job.source, plane, target, job.scale) })
-            }
-            _ => {
-                let scratch = scratch.get_or_insert_with(Scratch::new);
-                // SAFETY: as above.
-                Some(unsafe { (kernels.pieces)(job, plane, target, scratch) })
-            }
-        }
-    }
-
-    /// Orders what was written with whatever this thread writes later.
-    pub(super) fn finish(&self) {
-        if self.job.streams {
-            fence();
-        }
+impl Scale {
+    /// Slope and intercept.
+    pub(super) fn numbers(self) -> [f64; 2] {
+        [self.slope, self.intercept]
     }
 }
 
@@ -140,11 +36,11 @@ impl<'a> Converter<'a> {
 ///
 /// Both slices hold the same number of elements; what is beyond the shorter one is left alone.
 pub fn convert(source: &[u8], from: DType, target: &mut [u8], into: DType) -> bool {
-    let count = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
-    let mut plane = Plane::row(count * from.byte_len(), count * into.byte_len());
-    plane.step = from.byte_len() as isize;
-    let kernels = Kernels::of_this_machine();
-    Converter::new(kernels, source, (from, None), into).plane(&plane, target).unwrap_or(true)
+    let len = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
+    let (step, row) = (from.byte_len() as isize, Plane::row(len * from.byte_len(), len * into.byte_len()));
+    let job =
+        Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None), Stores::Cached);
+    job.plane(&Plane { step, len, ..row }, target, &mut None).unwrap_or(true)
 }
 
 #[cfg(test)]
@@ -195,25 +91,27 @@ mod tests {
     }
 
     /// Turns one row of a source through the kernels of both kinds.
-    fn row(source: &[u8], (form, swapped): (Form, bool), step: isize, count: usize, into: DType) -> Vec<u8> {
-        let mut target = vec![0u8; count * into.byte_len()];
-        let mut plane = Plane::row(source.len(), target.len());
-        plane.step = step;
+    fn row(source: &[u8], (from, swapped): (DType, bool), step: isize, len: usize, into: Wanted) -> Vec<u8> {
+        let mut target = vec![0u8; len * into.0.byte_len()];
+        let plane = Plane { step, len, ..Plane::row(source.len(), target.len()) };
         for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
             target.fill(0);
-            let mut converter = Converter::new(kernels, source, form, into).stored(swapped, None);
-            assert_eq!(converter.plane(&plane, &mut target), Some(true));
+            let job =
+                Job::new(kernels, source, (from, Order { swapped, shuffled: None }), into, Stores::Cached);
+            assert_eq!(job.plane(&plane, &mut target, &mut None), Some(true));
         }
         target
     }
 
+    type Wanted = (DType, Option<[f64; 2]>);
+
     #[test]
     fn spaced_and_swapped_elements_are_packed_first() {
         let source: Vec<u8> = [1i16, -2, 3, -4].iter().flat_map(|value| value.to_be_bytes()).collect();
-        let form = ((DType::I16, None), true);
-        let target = row(&source[..6], form, 4, 2, DType::F32);
+        let form = (DType::I16, true);
+        let target = row(&source[..6], form, 4, 2, (DType::F32, None));
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&target), [1.0, 3.0]);
-        let target = row(&source, form, -2, 4, DType::F32);
+        let target = row(&source, form, -2, 4, (DType::F32, None));
         assert_eq!(bytemuck::pod_collect_to_vec::<u8, f32>(&target), [-4.0, 3.0, -2.0, 1.0]);
     }
 
@@ -225,8 +123,8 @@ mod tests {
                 for channel in 0..channels {
                     let end = ((count - 1) * channels + channel + 1) * 4;
                     let step = channels as isize * 4;
-                    let form = ((DType::F32, None), false);
-                    let target = row(&all[channel * 4..end], form, step, count, DType::F32);
+                    let form = (DType::F32, false);
+                    let target = row(&all[channel * 4..end], form, step, count, (DType::F32, None));
                     let seen: Vec<f32> = bytemuck::pod_collect_to_vec(&target);
                     let expected: Vec<f32> = (0..count).map(|k| (k * channels + channel) as f32).collect();
                     assert_eq!(seen, expected);
@@ -239,7 +137,7 @@ mod tests {
     fn scaling_happens_in_f64() {
         let source: Vec<u8> = (0..1500i32).flat_map(|value| (value * 1_000_003).to_ne_bytes()).collect();
         let scale = Scale { slope: 0.1, intercept: -7.0 };
-        let target = row(&source, ((DType::I32, Some(scale)), false), 4, 1500, DType::F32);
+        let target = row(&source, (DType::I32, false), 4, 1500, (DType::F32, Some(scale.numbers())));
         let values: Vec<f32> = bytemuck::pod_collect_to_vec(&target);
         assert!((0..1500).all(|k| values[k] == (k as f64 * 1_000_003.0 * 0.1 - 7.0) as f32));
     }

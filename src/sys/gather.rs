@@ -6,8 +6,8 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::convert::{Converter, Fit, Scale};
-use crate::sys::kernels::Kernels;
+use crate::sys::convert::{Fit, Scale};
+use crate::sys::kernels::{Job, Kernels, Order, Stores};
 use crate::sys::walk::Axes;
 use crate::voxel::{DType, Run};
 
@@ -48,16 +48,6 @@ pub struct Target<'a> {
     pub stores: Stores,
 }
 
-/// Who reads what is written next, and so whether the caches should keep it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum Stores {
-    /// Perhaps the processor: the stores go through its caches.
-    #[default]
-    Cached,
-    /// A device, or nobody soon: whole cache lines go past the caches to memory.
-    Streaming,
-}
-
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
 ///
 /// Positions that no run reaches keep what they hold: [`fill`] is for them.
@@ -89,17 +79,14 @@ fn gather_by(
     if axes.is_empty() {
         return Ok(());
     }
-    let form = (stored.dtype, stored.scale);
-    let mut converter =
-        Converter::new(kernels, stored.bytes, form, target.dtype).stored(stored.swapped, stored.shuffled);
-    if target.stores == Stores::Streaming {
-        converter = converter.streaming();
-    }
-    axes.check_bounds(stored.first, converter.reach(), stored.bytes.len())?;
+    let order = Order { swapped: stored.swapped, shuffled: stored.shuffled };
+    let wanted = (target.dtype, stored.scale.map(Scale::numbers));
+    let job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted, target.stores);
+    axes.check_bounds(stored.first, job.reach(), stored.bytes.len())?;
     axes.join();
     axes.sort_by_locality();
-    let fits = axes.walk(stored.first, &mut converter, target.bytes);
-    converter.finish();
+    let fits = axes.walk(stored.first, &job, target.bytes);
+    job.finish();
     if fits? || target.fit == Fit::Saturate {
         return Ok(());
     }
@@ -134,6 +121,8 @@ pub fn fill(target: &mut Target<'_>, value: f64) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::error::ErrorKind;
 
@@ -215,5 +204,181 @@ mod tests {
     fn a_source_that_is_too_small_is_a_format_error() {
         let error = gathered(&[run(0, 2, 2, 1)], &[run(0, 4, 0, 1)], [2, 4], 0.0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Format);
+    }
+
+    /// A number on its way, as wide as it takes.
+    #[derive(Clone, Copy)]
+    enum Wide {
+        Whole(i128),
+        Real(f64),
+    }
+
+    fn read(dtype: DType, bytes: &[u8]) -> Wide {
+        macro_rules! as_type {
+            ($type:ty) => {
+                <$type>::from_ne_bytes(bytes.try_into().unwrap())
+            };
+        }
+        match dtype {
+            DType::Bool => Wide::Whole(i128::from(bytes[0] != 0)),
+            DType::U8 => Wide::Whole(as_type!(u8).into()),
+            DType::I8 => Wide::Whole(as_type!(i8).into()),
+            DType::U16 => Wide::Whole(as_type!(u16).into()),
+            DType::I16 => Wide::Whole(as_type!(i16).into()),
+            DType::U32 => Wide::Whole(as_type!(u32).into()),
+            DType::I32 => Wide::Whole(as_type!(i32).into()),
+            DType::U64 => Wide::Whole(as_type!(u64).into()),
+            DType::I64 => Wide::Whole(as_type!(i64).into()),
+            DType::F16 => Wide::Real(half::f16::from_bits(as_type!(u16)).to_f64_const()),
+            DType::F32 => Wide::Real(as_type!(f32).into()),
+            DType::F64 => Wide::Real(as_type!(f64)),
+        }
+    }
+
+    /// The nearest number that the dtype holds, and whether it was near; half precision by looking for it.
+    fn near(value: Wide, dtype: DType) -> (Wide, bool) {
+        let real = match value {
+            Wide::Whole(whole) if dtype == DType::F32 => f64::from(whole as f32),
+            Wide::Whole(whole) => whole as f64,
+            Wide::Real(real) => real,
+        };
+        let range = match dtype {
+            DType::Bool if real.is_nan() => return (Wide::Whole(0), false),
+            DType::Bool => return (Wide::Whole(i128::from(real != 0.0)), true),
+            DType::U8 => (0, u8::MAX.into()),
+            DType::I8 => (i8::MIN.into(), i8::MAX.into()),
+            DType::U16 => (0, u16::MAX.into()),
+            DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+            DType::U32 => (0, u32::MAX.into()),
+            DType::I32 => (i32::MIN.into(), i32::MAX.into()),
+            DType::U64 => (0, u64::MAX.into()),
+            DType::I64 => (i64::MIN.into(), i64::MAX.into()),
+            DType::F64 => return (Wide::Real(real), true),
+            DType::F16 | DType::F32 => {
+                let (step, most) =
+                    if dtype == DType::F16 { (11, 65504.0) } else { (24, f64::from(f32::MAX)) };
+                if !real.is_finite() || real == 0.0 {
+                    return (Wide::Real(real), true);
+                }
+                let least = if dtype == DType::F16 { -14 } else { -126 };
+                let exponent = (((real.to_bits() >> 52) & 0x7ff) as i32 - 1023).max(least);
+                // Rounding at a power of two is exact, and so is going there and back; in two steps, since
+                // the power itself may be more than an f64 holds.
+                let (first, second) =
+                    ((step - 1 - exponent) / 2, (step - 1 - exponent) - (step - 1 - exponent) / 2);
+                let units = (real * 2f64.powi(first) * 2f64.powi(second)).round_ties_even();
+                let rounded = units * 2f64.powi(-first) * 2f64.powi(-second);
+                let fits = rounded.abs() <= most;
+                return (Wide::Real(if fits { rounded } else { most.copysign(real) }), fits);
+            }
+        };
+        let whole = match value {
+            Wide::Whole(whole) => whole,
+            Wide::Real(real) if real.is_nan() => return (Wide::Whole(0), false),
+            // Saturates far outside of every range.
+            Wide::Real(real) => real.round_ties_even() as i128,
+        };
+        (Wide::Whole(whole.clamp(range.0, range.1)), range.0 <= whole && whole <= range.1)
+    }
+
+    /// Every voxel on its own: what comes out, and whether all fit.
+    fn plain(stored: &Stored<'_>, runs: &[&[Run]; 2], extents: [usize; 2], into: DType) -> (Vec<Wide>, bool) {
+        let (mut out, mut fits) = (vec![Wide::Whole(0); extents[0] * extents[1]], true);
+        for y in runs[0].iter().flat_map(|run| (0..run.len as isize).map(move |k| (run, k))) {
+            for x in runs[1].iter().flat_map(|run| (0..run.len as isize).map(move |k| (run, k))) {
+                let place = |(run, k): (&Run, isize)| run.source as isize + k * run.step;
+                let from =
+                    stored.first as isize + place(y) * stored.strides[0] + place(x) * stored.strides[1];
+                let distance = stored.shuffled.unwrap_or(1);
+                let mut bytes: Vec<u8> = (0..stored.dtype.byte_len())
+                    .map(|p| stored.bytes[from as usize + p * distance])
+                    .collect();
+                if stored.swapped {
+                    bytes.reverse();
+                }
+                let mut value = read(stored.dtype, &bytes);
+                if let Some(Scale { slope, intercept }) = stored.scale {
+                    let real = match value {
+                        Wide::Whole(whole) => whole as f64,
+                        Wide::Real(real) => real,
+                    };
+                    value = Wide::Real(real * slope + intercept);
+                }
+                let (value, fit) = near(value, into);
+                fits &= fit;
+                out[(y.0.output + y.1 as usize) * extents[1] + x.0.output + x.1 as usize] = value;
+            }
+        }
+        (out, fits)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_instruction_set_gives_what_a_plain_reckoning_gives(
+            (from, into) in (0..12usize, 0..12usize).prop_map(|(a, b)| (DType::ALL[a], DType::ALL[b])),
+            (len, rows) in (1..150usize, 1..4usize),
+            (step, spacing) in (prop_oneof![Just(1isize), Just(-1), Just(0)], 1..4usize),
+            (offset, shift) in (0..9usize, 0..70usize),
+            (swapped, shuffled, streams) in any::<(bool, bool, bool)>(),
+            scale in prop_oneof![
+                Just(None),
+                (-3.0..3.0f64, -900.0..900.0f64).prop_map(|(slope, intercept)| Some(Scale { slope, intercept })),
+                Just(Some(Scale { slope: 1e36, intercept: 0.5 })),
+            ],
+            (seed, kind) in (any::<u64>(), 0..4u8),
+        ) {
+            let size = from.byte_len();
+            let columns = len * spacing;
+            let count = rows * columns;
+            // Bits of all kinds; small numbers; ones that float to integer rounds; special ones.
+            let mut state = seed | 1;
+            let mut bytes = vec![0u8; offset + count * size];
+            for voxel in bytes[offset..].chunks_exact_mut(size) {
+                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                let bits = state >> 20;
+                let small = (bits % 600) as f64 / 2.0 - 70.0;
+                let special = [f64::NAN, f64::INFINITY, -f64::INFINITY, 65519.9, 65520.0, 3.4028236e38, -0.0, 1e-7];
+                let value = if kind == 3 && bits % 5 == 0 { special[(bits / 5) as usize % 8] } else { small };
+                if kind > 0 {
+                    assert!(crate::sys::convert(&value.to_ne_bytes(), DType::F64, voxel, from) || from != DType::F64);
+                } else {
+                    voxel.copy_from_slice(&(state ^ state >> 31).to_le_bytes()[..size]);
+                }
+            }
+            let unit = if shuffled { 1 } else { size as isize };
+            let strides = [columns as isize * unit, spacing as isize * unit];
+            let shuffled = shuffled.then_some(count);
+            let first = if step < 0 { len - 1 } else { 0 };
+            let along = [run(0, len, first, step)];
+            let across = [run(0, rows, 0, 1)];
+            let stored = Stored { bytes: &bytes, first: offset, strides: &strides, dtype: from, swapped, shuffled, scale };
+            let (expected, fit) = plain(&stored, &[&across, &along], [rows, len], into);
+            let stores = if streams { Stores::Streaming } else { Stores::Cached };
+            let mut seen = Vec::new();
+            for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
+                let mut room = vec![0u8; shift + rows * len * into.byte_len() + 3];
+                let part = shift..shift + rows * len * into.byte_len();
+                for fitting in [Fit::Exact, Fit::Saturate] {
+                    let mut target = Target { bytes: &mut room[part.clone()], dtype: into, fit: fitting, stores };
+                    let done = gather_by(kernels, &stored, (&[&across, &along], &[rows, len]), &mut target);
+                    prop_assert_eq!(done.is_ok(), fit || fitting == Fit::Saturate);
+                }
+                prop_assert!(room[..shift].iter().chain(&room[part.end..]).all(|&byte| byte == 0));
+                for (bytes, &expected) in room[part].chunks_exact(into.byte_len()).zip(&expected) {
+                    match (read(into, bytes), expected) {
+                        (Wide::Whole(value), Wide::Whole(expected)) => prop_assert_eq!(value, expected),
+                        (Wide::Real(value), Wide::Real(expected)) => {
+                            let none = value.is_nan() && expected.is_nan();
+                            prop_assert!(none || value.to_bits() == expected.to_bits(), "{} {}", value, expected);
+                        }
+                        _ => prop_assert!(false, "whole and real"),
+                    }
+                }
+                seen.push(room);
+            }
+            prop_assert!(seen[0] == seen[1]);
+        }
     }
 }

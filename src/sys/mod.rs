@@ -24,10 +24,10 @@ pub use accumulate::{
 };
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
-pub use gather::{Stored, Stores, Target, fill, gather};
+pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
 pub use inflate::{Framing, Inflated, Inflater, crc32};
-pub use kernels::unshuffle;
+pub use kernels::{Stores, unshuffle};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use open_file::OpenFile;
 pub use process::{Process, core_count, descriptor_limit, disk_reads};

@@ -1,8 +1,7 @@
 //! The axes of a gather: checked, joined where they lie side by side, and walked plane by plane.
 
 use crate::error::{Error, Result};
-use crate::sys::convert::Converter;
-use crate::sys::kernels::Plane;
+use crate::sys::kernels::{Job, Plane, Scratch};
 use crate::voxel::{MAX_AXES, Run};
 
 /// The most axes of a gather: the channel and the spatial ones.
@@ -154,20 +153,16 @@ impl<'a> Axes<'a> {
     ///
     /// # Errors
     /// `Internal` where a row lies outside all the same.
-    pub(super) fn walk(
-        &self,
-        first: usize,
-        converter: &mut Converter<'_>,
-        target: &mut [u8],
-    ) -> Result<bool> {
-        Walk { converter, target }.axes(self.each(), (first, 0), None)
+    pub(super) fn walk(&self, first: usize, job: &Job<'_>, target: &mut [u8]) -> Result<bool> {
+        Walk { job, target, scratch: None }.axes(self.each(), (first, 0), None)
     }
 }
 
 /// A walk under way.
 struct Walk<'a, 'b> {
-    converter: &'a mut Converter<'b>,
+    job: &'a Job<'b>,
     target: &'a mut [u8],
+    scratch: Option<Scratch>,
 }
 
 impl Walk<'_, '_> {
@@ -203,7 +198,7 @@ impl Walk<'_, '_> {
         (from, into): (usize, usize),
         next: Option<usize>,
     ) -> Result<bool> {
-        let (reach, width) = (self.converter.reach(), self.converter.width());
+        let (reach, width) = (self.job.reach(), self.job.width());
         let mut fits = true;
         for across in axis.runs() {
             let row = offset(from, across.source as isize, axis.source)?;
@@ -220,10 +215,12 @@ impl Walk<'_, '_> {
                     into_step: axis.target,
                     into_len: along.len * width,
                     count: across.len,
+                    len: along.len,
                     step,
+                    asked: self.job.asked(span),
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
-                let Some(fit) = self.converter.plane(&plane, self.target) else {
+                let Some(fit) = self.job.plane(&plane, self.target, &mut self.scratch) else {
                     return Err(Error::internal("a row lies outside its checked source"));
                 };
                 fits &= fit;

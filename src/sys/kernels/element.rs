@@ -4,7 +4,10 @@
 
 use half::f16;
 
-use crate::sys::kernels::half::{half_from_double, half_from_single, single_from_half};
+use crate::sys::kernels::half::{
+    half_from_single, single_for_half, single_from_half, usual_half_from_single, usual_single_for_half,
+    usual_single_from_half,
+};
 
 /// A byte that is read as false where zero and true otherwise.
 #[derive(Clone, Copy)]
@@ -50,8 +53,14 @@ impl Element for Bool {
 }
 
 /// The nearest value of another type, and whether it is the same value (but for rounding).
-pub(super) trait To<D> {
+pub(super) trait To<D>: Copy {
     fn to(self) -> (D, bool);
+
+    /// The same in fewer steps for usual values; false where the value is not usual, and what came is nothing.
+    #[inline(always)]
+    fn usual(self) -> (D, bool) {
+        self.to()
+    }
 }
 
 macro_rules! integers_to_integers {
@@ -102,13 +111,6 @@ macro_rules! integers_to_floats {
                 (self as f64, true)
             }
         }
-        impl To<f16> for $from {
-            #[inline(always)]
-            fn to(self) -> (f16, bool) {
-                // 16 bits are exact in an f32, so that what follows rounds once.
-                if size_of::<$from>() <= 2 { To::<f16>::to(self as f32) } else { To::<f16>::to(self as f64) }
-            }
-        }
         impl To<Bool> for $from {
             #[inline(always)]
             fn to(self) -> (Bool, bool) {
@@ -125,7 +127,36 @@ macro_rules! integers_to_floats {
 }
 integers_to_floats!(u8, i8, u16, i16, u32, i32, u64, i64);
 
-macro_rules! floats_to_integers {
+/// Rounds half to even by adding a number so large that nothing behind the point has room, which works for
+/// all integers of up to the width of the bits and, unlike a rounding instruction, on every machine.
+macro_rules! floats_to_short_integers {
+    ($float:ident, $bits:ident, $large:expr => $($into:ty),*) => { $(
+        impl To<$into> for $float {
+            #[inline(always)]
+            fn to(self) -> ($into, bool) {
+                const LOW: $float = <$into>::MIN as $float;
+                const HIGH: $float = <$into>::MAX as $float;
+                let near = if self > HIGH { HIGH } else { self };
+                let near = if near < LOW { LOW } else { near };
+                let near = if near.is_nan() { 0.0 } else { near };
+                let bits = (near + $large).to_bits().wrapping_sub($float::to_bits($large));
+                // Ties at the ends: the lowest integer is even, the highest odd.
+                (bits as $into, (self >= LOW - 0.5) & (self < HIGH + 0.5))
+            }
+            #[inline(always)]
+            fn usual(self) -> ($into, bool) {
+                const LOW: $float = <$into>::MIN as $float;
+                const HIGH: $float = <$into>::MAX as $float;
+                let bits = (self + $large).to_bits().wrapping_sub($float::to_bits($large));
+                (bits as $into, (self >= LOW - 0.5) & (self < HIGH + 0.5))
+            }
+        }
+    )* };
+}
+floats_to_short_integers!(f32, u32, 12_582_912.0 => u8, i8, u16, i16);
+floats_to_short_integers!(f64, u64, 6_755_399_441_055_744.0 => u8, i8, u16, i16, u32, i32);
+
+macro_rules! floats_to_long_integers {
     ($float:ty => $($into:ty),*) => { $(
         impl To<$into> for $float {
             #[inline(always)]
@@ -134,34 +165,59 @@ macro_rules! floats_to_integers {
                 // The upper bound is exact as a power of two, also where the largest integer is not.
                 let low = <$into>::MIN as $float;
                 let above = (<$into>::MAX / 2 + 1) as $float * 2.0;
-                (rounded as $into, rounded >= low && rounded < above)
+                (rounded as $into, (rounded >= low) & (rounded < above))
             }
         }
     )* };
 }
-floats_to_integers!(f32 => u8, i8, u16, i16, u32, i32, u64, i64);
-floats_to_integers!(f64 => u8, i8, u16, i16, u32, i32, u64, i64);
+floats_to_long_integers!(f32 => u64, i64);
+floats_to_long_integers!(f64 => u64, i64);
 
-macro_rules! halves_to_integers {
-    ($($into:ty),*) => { $(
-        impl To<$into> for f16 {
+macro_rules! by_way_of {
+    ($($from:ty => $way:ident => [$($into:ty),*]);* $(;)?) => { $($(
+        impl To<$into> for $from {
             #[inline(always)]
             fn to(self) -> ($into, bool) {
-                single_from_half(self).to()
+                let (exact, _): ($way, bool) = self.to();
+                exact.to()
+            }
+            #[inline(always)]
+            fn usual(self) -> ($into, bool) {
+                let (exact, sure): ($way, bool) = self.usual();
+                let (value, usual): ($into, bool) = exact.usual();
+                (value, sure & usual)
             }
         }
-    )* };
+    )*)* };
 }
-halves_to_integers!(u8, i8, u16, i16, u32, i32, u64, i64);
+by_way_of! {
+    f32 => f64 => [u32, i32];
+    f16 => f32 => [u8, i8, u16, i16, u32, i32, u64, i64, Bool];
+    u8 => f32 => [f16];
+    i8 => f32 => [f16];
+    u16 => f32 => [f16];
+    i16 => f32 => [f16];
+    u32 => f64 => [f16];
+    i32 => f64 => [f16];
+    u64 => f64 => [f16];
+    i64 => f64 => [f16];
+}
 
 macro_rules! floats_to_floats {
-    ($($from:ty, $into:ty, |$value:ident| $body:expr);* $(;)?) => { $(
+    ($($from:ty, $into:ty, |$value:ident| $body:expr $(, usual $usual:expr)?);* $(;)?) => { $(
         impl To<$into> for $from {
             #[inline(always)]
             fn to(self) -> ($into, bool) {
                 let $value = self;
                 $body
             }
+            $(
+                #[inline(always)]
+                fn usual(self) -> ($into, bool) {
+                    let $value = self;
+                    $usual
+                }
+            )?
         }
     )* };
 }
@@ -169,29 +225,24 @@ floats_to_floats! {
     f16, f16, |x| (x, true);
     f32, f32, |x| (x, true);
     f64, f64, |x| (x, true);
-    f16, f32, |x| (single_from_half(x), true);
-    f16, f64, |x| (f64::from(single_from_half(x)), true);
+    f16, f32, |x| (single_from_half(x), true), usual usual_single_from_half(x);
+    f16, f64, |x| (f64::from(single_from_half(x)), true), usual {
+        let (single, usual) = usual_single_from_half(x);
+        (f64::from(single), usual)
+    };
     f32, f64, |x| (f64::from(x), true);
     f64, f32, |x| {
-        let near = x as f32;
-        let lost = near.is_infinite() && x.is_finite();
-        (if lost { f32::MAX.copysign(near) } else { near }, !lost)
-    };
-    f64, f16, |x| most(half_from_double(x), x.is_finite());
-    f32, f16, |x| most(half_from_single(x), x.is_finite());
-    f16, Bool, |x| single_from_half(x).to();
+        // From here on, half a step above the largest single, the nearest one would be infinite.
+        const ABOVE: f64 = f32::MAX as f64 + (1u128 << 103) as f64;
+        let lost = (x.abs() >= ABOVE) & (x.abs() < f64::INFINITY);
+        ((if lost { f64::from(f32::MAX).copysign(x) } else { x }) as f32, !lost)
+    }, usual (x as f32, (x as f32).abs() != f32::INFINITY);
+    f32, f16, |x| half_from_single(x), usual usual_half_from_single(x);
+    f64, f16, |x| half_from_single(single_for_half(x)), usual usual_half_from_single(usual_single_for_half(x));
     f32, Bool, |x| (Bool(u8::from(x != 0.0 && !x.is_nan())), !x.is_nan());
     f64, Bool, |x| (Bool(u8::from(x != 0.0 && !x.is_nan())), !x.is_nan());
     Bool, f16, |x| (if x.0 != 0 { f16::ONE } else { f16::ZERO }, true);
     Bool, f32, |x| (f32::from(u8::from(x.0 != 0)), true);
     Bool, f64, |x| (f64::from(u8::from(x.0 != 0)), true);
     Bool, Bool, |x| (Bool(u8::from(x.0 != 0)), true);
-}
-
-/// A half that became infinite although its source was finite is the largest half instead.
-#[inline(always)]
-fn most(near: f16, was_finite: bool) -> (f16, bool) {
-    let lost = near.to_bits() & 0x7fff == 0x7c00 && was_finite;
-    // The largest half comes just before infinity.
-    (f16::from_bits(near.to_bits().wrapping_sub(u16::from(lost))), !lost)
 }

@@ -11,13 +11,15 @@ mod body;
 mod collect;
 mod element;
 mod half;
+mod job;
 mod plane;
 mod shuffle;
 mod stream;
 mod table;
 
 pub use shuffle::unshuffle;
+pub use stream::Stores;
 
+pub(super) use job::{Job, Order, Scratch};
 pub(super) use plane::Plane;
-pub(super) use stream::fence;
-pub(super) use table::{Job, Kernels, Scratch, Turning};
+pub(super) use table::Kernels;

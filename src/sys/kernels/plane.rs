@@ -1,9 +1,7 @@
 //! Evenly spaced rows on both sides of a copy, and the walk along them.
 
-/// How many rows ahead a source row is asked for, and how much of it.
+/// How many rows ahead a source row is asked for.
 const AHEAD: usize = 8;
-#[cfg(target_arch = "x86_64")]
-const AHEAD_BYTES: usize = 512;
 
 /// Evenly spaced rows, counted in bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -22,10 +20,14 @@ pub(in crate::sys) struct Plane {
     pub(in crate::sys) into_len: usize,
     /// The number of rows.
     pub(in crate::sys) count: usize,
+    /// The elements of a row.
+    pub(in crate::sys) len: usize,
     /// From one source element to the next, within a row.
     pub(in crate::sys) step: isize,
     /// The first source byte of the plane that comes after this one, which is then asked for in time.
     pub(in crate::sys) next: Option<usize>,
+    /// How many bytes of a row are asked for ahead: none of what is in the caches anyway.
+    pub(in crate::sys) asked: usize,
 }
 
 impl Plane {
@@ -82,7 +84,7 @@ fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
         return;
     };
     #[cfg(target_arch = "x86_64")]
-    for line in (0..plane.from_len.min(AHEAD_BYTES)).step_by(64) {
+    for line in (0..plane.asked).step_by(64) {
         let address = source.as_ptr().wrapping_add(place.wrapping_add(line));
         // SAFETY: a prefetch reads nothing that a program sees and takes any address.
         unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast()) };

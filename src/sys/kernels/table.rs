@@ -1,35 +1,50 @@
-//! The kernels of one instruction set, and what they are told.
+//! The kernels of one instruction set, and how they are compiled for it.
 
 use crate::sys::kernels::plane::Plane;
 use crate::voxel::DType;
 
-/// Turns rows of packed elements of one dtype into another; true where all fit.
+/// Turns packed elements of one dtype into another; true where all fit.
 ///
-/// The slope and the intercept are for those that scale. To be called where the instruction set is present.
-pub(in crate::sys) type Turn = unsafe fn(&[u8], &Plane, &mut [u8], [f64; 2]) -> bool;
+/// The slope and the intercept are for those that scale. To be called where the instruction set is present, as
+/// are all others here. Each is a function of its own for a row: within a larger one the compiler would lose
+/// sight of source and target being apart.
+pub(super) type Turn = unsafe fn(&[u8], &mut [u8], [f64; 2]) -> bool;
 
-/// Copies rows. To be called where the instruction set is present.
+/// Copies rows.
 type Rows = unsafe fn(&[u8], &Plane, &mut [u8]);
 
-/// Rows in pieces that fit the innermost cache, for whatever takes more than one step.
-type Pieces = unsafe fn(&Job<'_>, &Plane, &mut [u8], &mut Scratch) -> bool;
+/// Puts elements side by side, given two numbers that say where they are.
+type Pack<T> = unsafe fn(&[u8], (T, usize), &mut [u8]);
+
+/// Whether stored elements are values or have to be scaled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Plain,
+    Scaled,
+}
 
 /// The kernels of one instruction set.
 pub(in crate::sys) struct Kernels {
     /// Copies rows through the caches.
-    pub(in crate::sys) copy: Rows,
+    pub(super) copy: Rows,
     /// Copies rows past the caches, to be followed by a fence.
-    pub(in crate::sys) stream: Rows,
-    /// Everything else.
-    pub(in crate::sys) pieces: Pieces,
-    /// The conversion of packed elements that are not scaled.
-    pub(in crate::sys) turn: fn(DType, DType) -> Turn,
-    /// The conversion of packed elements that are scaled on the way, for the targets that have one.
-    pub(in crate::sys) scaled: fn(DType, DType) -> Option<Turn>,
-    /// The conversion of packed elements to scaled f64.
-    pub(in crate::sys) widened: fn(DType) -> Turn,
-    /// Puts all elements of a chunk together, given their number and size.
-    pub(in crate::sys) unshuffle: unsafe fn(&[u8], (usize, usize), &mut [u8]),
+    pub(super) stream: Rows,
+    /// The conversion of elements that are not scaled.
+    pub(super) turn: fn(DType, DType) -> Turn,
+    /// The conversion of elements that are scaled on the way, for the targets that have one.
+    pub(super) scaled: fn(DType, DType) -> Option<Turn>,
+    /// Conversions that write whole lines past the caches, scaled or not, for the targets that have one.
+    pub(super) streamed: fn(DType, DType, Form) -> Option<Turn>,
+    /// The conversion of elements to scaled f64.
+    pub(super) widened: fn(DType) -> Turn,
+    /// Collects elements of a size that lie so many bytes apart.
+    pub(super) collect: Pack<isize>,
+    /// Puts elements of a size together whose bytes lie so far apart, and whose first bytes are neighbours.
+    pub(super) unshuffle: Pack<usize>,
+    /// Copies elements of a size with their bytes reversed.
+    pub(super) swap_into: unsafe fn(&[u8], usize, &mut [u8]),
+    /// Reverses the bytes of elements of a size.
+    pub(super) swap: unsafe fn(&mut [u8], usize),
 }
 
 impl Kernels {
@@ -46,58 +61,6 @@ impl Kernels {
     #[cfg(test)]
     pub(in crate::sys) fn of_every_machine() -> &'static Self {
         &super::baseline::KERNELS
-    }
-}
-
-/// The elements that are turned at once where they must be packed or scaled first.
-pub(super) const CHUNK: usize = 512;
-
-/// How packed elements of one type become those of another.
-#[derive(Clone, Copy)]
-pub(in crate::sys) enum Turning {
-    /// They stay what they are.
-    None,
-    /// In one pass.
-    Once(Turn),
-    /// Scaled into f64, then rounded.
-    Twice(Turn, Turn),
-}
-
-/// What stays the same for all rows of a gather.
-pub(in crate::sys) struct Job<'a> {
-    /// All bytes of the source.
-    pub(in crate::sys) source: &'a [u8],
-    /// The bytes of a stored element.
-    pub(in crate::sys) size: usize,
-    /// The bytes of a wanted element.
-    pub(in crate::sys) width: usize,
-    /// Whether a stored element's bytes are in the other order.
-    pub(in crate::sys) swapped: bool,
-    /// From one byte of a stored element to its next, where they are parted.
-    pub(in crate::sys) shuffled: Option<usize>,
-    /// How they are converted.
-    pub(in crate::sys) turning: Turning,
-    /// Slope and intercept.
-    pub(in crate::sys) scale: [f64; 2],
-    /// Whether whole lines of the target go past the caches.
-    pub(in crate::sys) streams: bool,
-}
-
-/// Room for one piece of a row at each stage of its way.
-#[repr(align(64))]
-pub(in crate::sys) struct Scratch {
-    /// Stored elements, side by side and in this machine's byte order.
-    pub(super) packed: [u8; CHUNK * 8],
-    /// The same as f64.
-    pub(super) wide: [u8; CHUNK * 8],
-    /// Wanted elements that are streamed from here.
-    pub(super) turned: [u8; CHUNK * 8],
-}
-
-impl Scratch {
-    /// Room for a gather.
-    pub(in crate::sys) fn new() -> Self {
-        Self { packed: [0; CHUNK * 8], wide: [0; CHUNK * 8], turned: [0; CHUNK * 8] }
     }
 }
 
@@ -127,16 +90,16 @@ macro_rules! kernels {
     ($(#[$features:meta])*) => {
         use half::f16;
 
-        use crate::sys::kernels::body;
+        use crate::sys::kernels::{body, collect};
         use crate::sys::kernels::element::{Bool, Element, To};
         use crate::sys::kernels::plane::Plane;
         use crate::sys::kernels::shuffle::unshuffle_row;
-        use crate::sys::kernels::table::{Job, Kernels, Scratch, Turn, by_dtype};
+        use crate::sys::kernels::table::{Form, Kernels, Turn, by_dtype};
         use crate::voxel::DType;
 
         /// The table.
         pub(super) static KERNELS: Kernels =
-            Kernels { copy, stream, pieces, turn, scaled, widened, unshuffle };
+            Kernels { copy, stream, turn, scaled, streamed, widened, collect, unshuffle, swap_into, swap };
 
         $(#[$features])*
         fn copy(source: &[u8], plane: &Plane, target: &mut [u8]) {
@@ -145,40 +108,65 @@ macro_rules! kernels {
 
         $(#[$features])*
         fn stream(source: &[u8], plane: &Plane, target: &mut [u8]) {
-            body::stream_rows(source, plane, target);
+            body::stream_rows(source, plane, target, |from, into| stream_line(from, into));
         }
 
         $(#[$features])*
-        fn pieces(job: &Job<'_>, plane: &Plane, target: &mut [u8], scratch: &mut Scratch) -> bool {
-            body::piece_rows(job, plane, target, scratch)
-        }
-
-        $(#[$features])*
-        fn unshuffle(source: &[u8], (count, size): (usize, usize), target: &mut [u8]) {
-            unshuffle_row(source, (count, size), target);
-        }
-
-        $(#[$features])*
-        fn turned<S: Element + To<D>, D: Element>(
-            source: &[u8],
-            plane: &Plane,
-            target: &mut [u8],
-            _: [f64; 2],
-        ) -> bool {
-            body::turn_rows::<S, D>(source, plane, target)
+        fn turned<S: Element + To<D>, D: Element>(source: &[u8], target: &mut [u8], _: [f64; 2]) -> bool {
+            body::turn_row::<S, D>(source, target)
         }
 
         $(#[$features])*
         fn scaled_to<S: Element + To<f64>, D: Element>(
             source: &[u8],
-            plane: &Plane,
             target: &mut [u8],
             scale: [f64; 2],
         ) -> bool
         where
             f64: To<D>,
         {
-            body::scale_rows::<S, D>(source, plane, target, scale)
+            body::scale_row::<S, D>(source, target, scale)
+        }
+
+        $(#[$features])*
+        fn turned_past<S: Element + To<D>, D: Element>(
+            source: &[u8],
+            target: &mut [u8],
+            _: [f64; 2],
+        ) -> bool {
+            body::turn_row_streamed::<S, D>(source, target, |from, into| stream_line(from, into))
+        }
+
+        $(#[$features])*
+        fn scaled_past<S: Element + To<f64>, D: Element>(
+            source: &[u8],
+            target: &mut [u8],
+            scale: [f64; 2],
+        ) -> bool
+        where
+            f64: To<D>,
+        {
+            body::scale_row_streamed::<S, D>(source, target, scale, |from, into| stream_line(from, into))
+        }
+
+        $(#[$features])*
+        fn collect(source: &[u8], (step, size): (isize, usize), target: &mut [u8]) {
+            collect::collect(source, step, size, target);
+        }
+
+        $(#[$features])*
+        fn unshuffle(source: &[u8], (distance, size): (usize, usize), target: &mut [u8]) {
+            unshuffle_row(source, (distance, size), target);
+        }
+
+        $(#[$features])*
+        fn swap_into(source: &[u8], size: usize, target: &mut [u8]) {
+            body::swap_into(source, size, target);
+        }
+
+        $(#[$features])*
+        fn swap(elements: &mut [u8], size: usize) {
+            body::swap(elements, size);
         }
 
         fn turn_from<S>(into: DType) -> Turn
@@ -209,6 +197,21 @@ macro_rules! kernels {
                     match into {
                         DType::F16 => Some(scaled_to::<$type, f16>),
                         DType::F32 => Some(scaled_to::<$type, f32>),
+                        _ => None,
+                    }
+                };
+            }
+            by_dtype!(from, from)
+        }
+
+        fn streamed(from: DType, into: DType, form: Form) -> Option<Turn> {
+            macro_rules! from {
+                ($type:ty) => {
+                    match (into, form) {
+                        (DType::F16, Form::Plain) => Some(turned_past::<$type, f16>),
+                        (DType::F32, Form::Plain) => Some(turned_past::<$type, f32>),
+                        (DType::F16, Form::Scaled) => Some(scaled_past::<$type, f16>),
+                        (DType::F32, Form::Scaled) => Some(scaled_past::<$type, f32>),
                         _ => None,
                     }
                 };
