@@ -254,9 +254,9 @@ impl Case {
             start: self.skip as u64,
             layout: ArrayLayout { strides },
             swapped: self.swapped,
-            files: Arc::new(Files::new(self.io)),
+            file: Files::new(self.io).file(file.path()).unwrap(),
         };
-        let volume: Arc<dyn Volume> = Arc::new(array.checked(file.path().metadata().unwrap().len()).unwrap());
+        let volume: Arc<dyn Volume> = Arc::new(array.checked().unwrap());
         let entry = |&channel: &usize| {
             let entry = Entry::channel("one", Arc::clone(&volume), channel).unwrap();
             match &self.orientations {

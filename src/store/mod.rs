@@ -33,7 +33,7 @@ pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
 pub use decoded::Decoded;
 pub use extract::{Extraction, Reader};
-pub use files::{Files, Io};
+pub use files::{Files, Io, StoredFile};
 pub use hdf5::library_version;
 pub use manifest::save as save_manifest;
 pub use montage::{Look, MontageColumn, MontageOptions, montage};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::sys::{FileMap, Scale};
+use crate::sys::{OpenFile, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
 /// What a volume's file says of it, before any voxel is read.
@@ -83,7 +83,7 @@ pub enum Bytes<'a> {
     /// In the volume or in the reader's scratch.
     Borrowed(&'a [u8]),
     /// In a mapped file.
-    Mapped(Arc<FileMap>),
+    Mapped(Arc<OpenFile>),
     /// In memory that several readers share.
     Shared(Arc<Vec<u8>>),
 }
@@ -109,7 +109,7 @@ impl Block<'_> {
     pub fn as_bytes(&self) -> Result<&[u8]> {
         match &self.bytes {
             Bytes::Borrowed(bytes) => Ok(bytes),
-            Bytes::Mapped(map) => map.bytes(),
+            Bytes::Mapped(file) => file.bytes(),
             Bytes::Shared(bytes) => Ok(bytes),
         }
     }

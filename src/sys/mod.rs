@@ -6,12 +6,14 @@
 
 mod accumulate;
 mod collect;
+mod control_group;
 mod convert;
 pub mod cuda;
+mod file_system;
 mod gather;
 mod hdf5;
-mod map;
 mod memory;
+mod open_file;
 mod process;
 mod rows;
 
@@ -19,9 +21,10 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use convert::{Fit, Scale, convert};
+pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
-pub use map::{FileMap, is_network_file};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
-pub use process::{Process, core_count};
+pub use open_file::OpenFile;
+pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMut, RowsRead};
