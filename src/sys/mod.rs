@@ -25,6 +25,6 @@ pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
-pub use open_file::OpenFile;
+pub use open_file::{FileMap, OpenFile};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMut, RowsRead};
