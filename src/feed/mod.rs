@@ -4,6 +4,7 @@
 //! threads cannot change a byte. The slots are the only queue: a full ring puts the threads to sleep.
 
 mod batch;
+mod foresight;
 mod layout;
 mod loader;
 mod options;

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::feed::foresight::Watch;
 use crate::feed::loader::Shared;
 use crate::feed::ring::{Finished, Ticket};
 use crate::feed::stats::{add, add_time};
@@ -16,6 +17,7 @@ use crate::store::Reader;
 struct Bench {
     reader: Reader,
     scratch: Vec<u8>,
+    watch: Watch,
 }
 
 impl Bench {
@@ -63,7 +65,7 @@ fn next_ticket(shared: &Shared) -> Option<Ticket> {
         if ring.closed {
             return None;
         }
-        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless) {
+        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless, shared.foresight.ahead()) {
             return Some(ticket);
         }
         let begun = Instant::now();
@@ -74,12 +76,30 @@ fn next_ticket(shared: &Shared) -> Option<Ticket> {
 
 /// Fills one row: gathers every category's voxels into their place, then runs the steps there.
 fn fill(shared: &Shared, ticket: &Ticket, bench: &mut Bench) -> Result<(Sample, Vec<usize>)> {
-    let sample = shared.plan.epoch(ticket.epoch).sample(ticket.place)?;
+    let epoch = shared.plan.epoch(ticket.epoch);
+    for place in ticket.foreseen.clone() {
+        // A sample that cannot be had is told at its own turn.
+        if let Ok(sample) = epoch.sample(place) {
+            foresee(shared, &sample, bench);
+        }
+    }
+    let sample = epoch.sample(ticket.place)?;
     let named = |error: Error| {
         let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
         error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
     };
-    fill_sample(shared, ticket, (&sample, bench)).map(|extents| (sample, extents)).map_err(named)
+    let filled = fill_sample(shared, ticket, (&sample, bench));
+    shared.foresight.note(&mut bench.watch);
+    filled.map(|extents| (sample, extents)).map_err(named)
+}
+
+/// Tells the disk what a sample will need.
+fn foresee(shared: &Shared, sample: &Sample, bench: &mut Bench) {
+    let Ok((region, _)) = shared.layout.row(shared.plan.sampler(), sample) else { return };
+    for category in &shared.layout.categories {
+        let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
+        bench.reader.will_need(entries, &region, category.extraction.padding);
+    }
 }
 
 fn fill_sample(

@@ -147,18 +147,17 @@ impl Volume for FileArray {
         let (strides, swapped) = (self.layout.strides, self.swapped);
         if self.file.is_mapped() {
             let first = self.layout.first(self.start as usize, window)?;
-            let file = self.file.open()?;
-            return take(window, &Block { bytes: Bytes::Mapped(file), first, strides, swapped });
+            let bytes = Bytes::Mapped(self.file.map()?);
+            return take(window, &Block { bytes, first, strides, swapped });
         }
         take(window, &self.pieces(window, scratch)?)
     }
 
     fn will_need(&self, window: &Window) {
         // Whatever fails here will fail again, and be told, when the window is read.
-        if let (Ok(pieces), Ok(file)) = (Pieces::new(self, window), self.file.open()) {
-            for number in 0..pieces.count {
-                file.will_need(pieces.place(number), pieces.len as u64);
-            }
+        if let Ok(pieces) = Pieces::new(self, window) {
+            let places = (0..pieces.count).map(|number| pieces.place(number));
+            self.file.will_need(pieces.len as u64, places);
         }
     }
 }
@@ -227,7 +226,7 @@ mod tests {
         array.will_need(&window);
         let mut scratch = Scratch::default();
         let block = array.pieces(&window, &mut scratch).unwrap();
-        let bytes = block.as_bytes().unwrap();
+        let bytes = block.as_bytes();
         assert!(bytes.len() < 16 << 20, "{}", bytes.len());
         for z in [6isize, 7, 4000] {
             let at = block.first as isize + z * block.strides[1] + block.strides[2] + block.strides[3];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::decoded::DecodedBytes;
-use crate::sys::{Inflater, OpenFile, Scale};
+use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
 /// What a volume's file says of it, before any voxel is read.
@@ -84,7 +84,7 @@ pub enum Bytes<'a> {
     /// In the volume or in the reader's scratch.
     Borrowed(&'a [u8]),
     /// In a mapped file.
-    Mapped(Arc<OpenFile>),
+    Mapped(Arc<FileMap>),
     /// In memory that several readers share.
     Shared(DecodedBytes),
 }
@@ -103,15 +103,12 @@ pub struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The bytes, checked where they come from a file that may have changed.
-    ///
-    /// # Errors
-    /// `Format` where a mapped file has become smaller.
-    pub fn as_bytes(&self) -> Result<&[u8]> {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Borrowed(bytes) => Ok(bytes),
-            Bytes::Mapped(file) => file.bytes(),
-            Bytes::Shared(bytes) => Ok(bytes),
+            Bytes::Borrowed(bytes) => bytes,
+            Bytes::Mapped(map) => map.bytes(),
+            Bytes::Shared(bytes) => bytes,
         }
     }
 }

@@ -29,6 +29,6 @@ pub use hdf5::is_standard_big_endian;
 pub use inflate::{Framing, Inflated, Inflater, crc32};
 pub use kernels::{Stores, unshuffle};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
-pub use open_file::OpenFile;
+pub use open_file::{FileMap, OpenFile};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMut, RowsRead};

@@ -7,7 +7,7 @@ use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
     Block, Bytes, Decoded, DecodedParts, Header, Part, Scratch, TakeBlock, Volume, Window, Work,
 };
-use crate::sys::OpenFile;
+use crate::sys::FileMap;
 
 /// Where a piece's voxels are.
 #[derive(Debug)]
@@ -15,7 +15,7 @@ pub(in crate::store) enum Found {
     /// Nowhere: every voxel has the fill value.
     Missing,
     /// In a mapped file as they are, from this byte on.
-    Plain(Arc<OpenFile>, usize),
+    Plain(Arc<FileMap>, usize),
     /// Behind a decoder.
     Packed,
 }
