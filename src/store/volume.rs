@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::decoded::DecodedBytes;
+use crate::store::zlib::Starter;
 use crate::sys::{Inflater, OpenFile, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
@@ -130,8 +131,12 @@ pub struct Work {
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
     pub(super) between: Vec<u8>,
+    /// Bytes between the next two steps.
+    pub(super) after: Vec<u8>,
     /// The decoder of deflated data.
     pub(super) inflater: Inflater,
+    /// The decoder of short deflated data.
+    pub(super) starter: Starter,
 }
 
 impl Scratch {

@@ -8,6 +8,7 @@ use hdf5::{Dataset, File, H5Type, LocationType, MinorErrorCode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ChannelPlace;
 use crate::store::hdf5::heap;
+use crate::sys::forget_built_in_plugins;
 use crate::voxel::Affine;
 
 /// An HDF5 file that is open for reading.
@@ -34,6 +35,7 @@ impl Hdf5File {
     /// # Errors
     /// `NotFound` or `Io` where the system refuses, `Format` where it is no sound HDF5 file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        forget_built_in_plugins();
         match File::open(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
             Err(cause) => Err(cannot_open(path, &cause)),
