@@ -158,7 +158,8 @@ impl Scratch {
 
     /// The bytes that it holds.
     pub fn byte_len(&self) -> usize {
-        self.bytes.capacity() + self.work.packed.capacity() + self.work.between.capacity()
+        let Work { packed, between, after, .. } = &self.work;
+        self.bytes.capacity() + packed.capacity() + between.capacity() + after.capacity()
     }
 
     /// The bytes that the last block left.
