@@ -1,6 +1,5 @@
 //! The questions to the HDF5 library that its safe face does not answer, or answers with a copy more.
 
-use std::mem::ManuallyDrop;
 use std::ptr;
 use std::sync::Once;
 
@@ -10,6 +9,7 @@ use hdf5::{Dataset, Dataspace, Datatype, globals, h5check};
 use hdf5_sys::h5d::H5Dread;
 use hdf5_sys::h5p::{H5P_DEFAULT, H5Pget_fill_value, H5Pget_filter2, H5Pget_nfilters};
 use hdf5_sys::h5pl::{H5PLremove, H5PLsize};
+use hdf5_sys::h5t::H5Tequal;
 
 use crate::voxel::DType;
 
@@ -30,10 +30,9 @@ pub fn is_standard_big_endian(stored: &Datatype, dtype: DType) -> bool {
         DType::F64 => *globals::H5T_IEEE_F64BE,
         DType::Bool | DType::F16 => return false,
     };
-    // SAFETY: the id is one of the library's own, valid for the life of the process; `ManuallyDrop` keeps
-    // the handle from giving back a reference that we never took.
-    let standard = unsafe { hdf5::from_id::<Datatype>(id) };
-    standard.map(ManuallyDrop::new).is_ok_and(|standard| *standard == *stored)
+    // SAFETY: both ids are of datatypes: one that `stored` keeps, and one of the library's own, which lives as
+    // long as the process.
+    sync(|| unsafe { H5Tequal(stored.id(), id) } > 0)
 }
 
 /// One filter of a dataset, as the file has it.
@@ -135,4 +134,31 @@ pub fn forget_built_in_plugins() {
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use hdf5::H5Type;
+    use hdf5_sys::h5i::hid_t;
+
+    /// Whether the type of this number in big-endian order, and it alone, is known as the dtype's.
+    fn check<T: H5Type>(dtype: DType, big: hid_t) {
+        let folder = tempfile::tempdir().unwrap();
+        let file = hdf5::File::create(folder.path().join("a.h5")).unwrap();
+        let native = Datatype::from_type::<T>().unwrap();
+        assert!(!is_standard_big_endian(&native, dtype) || native.size() == 1, "{dtype}");
+        // SAFETY: a copy of one of the library's own types is ours to keep.
+        let copied = unsafe { hdf5::from_id::<Datatype>(hdf5_sys::h5t::H5Tcopy(big)) }.unwrap();
+        let data = file.new_dataset_builder().empty_as(copied).shape(3).create("data").unwrap();
+        assert!(is_standard_big_endian(&data.dtype().unwrap(), dtype), "{dtype}");
+    }
+
+    #[test]
+    fn big_endian_numbers_are_known_and_native_ones_are_not() {
+        check::<i16>(DType::I16, *globals::H5T_STD_I16BE);
+        check::<u32>(DType::U32, *globals::H5T_STD_U32BE);
+        check::<f32>(DType::F32, *globals::H5T_IEEE_F32BE);
+        check::<f64>(DType::F64, *globals::H5T_IEEE_F64BE);
+    }
 }

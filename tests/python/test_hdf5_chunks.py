@@ -1,8 +1,5 @@
 """Chunked HDF5 as only h5py writes it, and what only the HDF5 library reads, region by region through the C interface."""
 
-import os
-import subprocess
-import sys
 import unittest
 
 import h5py
@@ -183,8 +180,7 @@ class Chunks(Case):
         for data in (volume(SHAPE, "bool"), soft("uint8")):
             dtype = data.dtype if data.dtype == bool else h5py.enum_dtype(dict(a=0, b=1), basetype="u1")
             with self.file() as file:
-                made = file.create_dataset("vol", data=data, dtype=dtype, chunks=CHUNKS, compression="gzip")
-                made.parent.flush()
+                file.create_dataset("vol", data=data, dtype=dtype, chunks=CHUNKS, compression="gzip")
             self.check(data, dtype, 2)
 
     def test_what_only_the_library_reads(self):
@@ -233,9 +229,9 @@ class Chunks(Case):
                 made.write(h5s.ALL, h5s.ALL, soft())
             with self.refused(voxfeed.UnsupportedError, "a.h5", number, name, "HDF5_PLUGIN_PATH", "gzip") as caught:
                 opened(self.path("a.h5"), inner="vol")
-            self.assertNotIn("/build/", str(caught.exception))
+            self.assertNotIn("/build", str(caught.exception))
 
-    def test_a_virtual_dataset_over_a_missing_filter_is_an_error_without_the_builds_folders(self):
+    def test_a_virtual_dataset_over_a_missing_filter_says_so(self):
         with self.file() as file:
             plan = h5p.create(h5p.DATASET_CREATE)
             plan.set_chunk(CHUNKS)
@@ -247,10 +243,9 @@ class Chunks(Case):
             layout[...] = h5py.VirtualSource(".", "inner", shape=SHAPE)
             file.create_virtual_dataset("vol", layout)
         dataset = opened(self.path("a.h5"), inner="vol")
-        with self.assertRaises(voxfeed.Error) as caught:
+        with self.refused(voxfeed.UnsupportedError, "a.h5", "vol", "filter", "HDF5_PLUGIN_PATH") as caught:
             dataset.read(0, "images")
-        self.assertNotIn("/build/", str(caught.exception))
-        self.assertNotIn("plugin", str(caught.exception))
+        self.assertNotIn("/build", str(caught.exception))
 
     def test_a_damaged_checksum_is_an_error_that_names_the_chunk(self):
         with self.file() as file:
@@ -258,7 +253,9 @@ class Chunks(Case):
             chunk = made.id.get_chunk_info_by_coord((4, 5, 0))
         with open(self.path("a.h5"), "r+b") as raw:
             raw.seek(chunk.byte_offset + chunk.size - 1)
-            raw.write(bytes([raw.read(1)[0] ^ 1]) if raw.seek(chunk.byte_offset + chunk.size - 1) is None else b"\x5a")
+            last = raw.read(1)[0]
+            raw.seek(-1, 1)
+            raw.write(bytes([last ^ 1]))
         dataset = opened(self.path("a.h5"), inner="vol")
         with self.refused(voxfeed.FormatError, "a.h5", "vol", "chunk (1, 1, 0)", "Fletcher-32"):
             dataset.read(0, "images")

@@ -9,7 +9,7 @@ use hdf5::filters::Filter;
 use crate::error::{Error, Result};
 use crate::store::hdf5::chunked::Chunking;
 use crate::store::hdf5::element::Element;
-use crate::store::hdf5::file::{Hdf5File, Place};
+use crate::store::hdf5::file::{FILTER_HELP, Hdf5File, Place};
 use crate::store::hdf5::filters::Filters;
 use crate::store::hdf5::library::LibraryArray;
 use crate::store::hdf5::write::AxisLetters;
@@ -105,11 +105,8 @@ fn can_decode(step: &FilterStep) -> Result<()> {
         32026 => "blosc2",
         _ => "unregistered",
     };
-    Err(Error::unsupported(format!(
-        "compressed by filter {} ({name}), which this build has not: put its plugin's folder into \
-         HDF5_PLUGIN_PATH, or write the file with gzip",
-        step.id
-    )))
+    let id = step.id;
+    Err(Error::unsupported(format!("compressed by filter {id} ({name}), which this build has not: {FILTER_HELP}")))
 }
 
 /// The letters of a dataset's axes, which voxfeed writes: "c" is the channel, "zyx" are spatial.

@@ -11,6 +11,12 @@ use crate::store::hdf5::heap;
 use crate::sys::forget_built_in_plugins;
 use crate::voxel::Affine;
 
+/// How the library begins when it says that it has not a filter.
+const NO_FILTER: &str = "required filter";
+/// What helps where a filter is missing.
+pub(super) const FILTER_HELP: &str =
+    "put its plugin's folder into HDF5_PLUGIN_PATH, or write the file with gzip";
+
 /// An HDF5 file that is open for reading.
 #[derive(Debug)]
 pub(in crate::store) struct Hdf5File {
@@ -202,6 +208,12 @@ fn cannot_open(path: &Path, cause: &hdf5::Error) -> Error {
 
 /// Why an object of a file could not be read.
 pub(super) fn cannot_read(path: &Path, name: &str, cause: &hdf5::Error) -> Error {
+    // A virtual dataset shows only when it is read what its sources are behind.
+    let frames = cause.stack().unwrap_or_default();
+    if let Some(missing) = frames.iter().map(|frame| frame.desc()).find(|text| text.starts_with(NO_FILTER)) {
+        let text = format!("\"{name}\" cannot be read: {missing}: {FILTER_HELP}");
+        return Error::unsupported(text).in_file(path);
+    }
     match system_error(cause) {
         Some(cause) => Error::io(path, cause).at(format!("\"{name}\" cannot be read")),
         None => Error::format(format!("\"{name}\" cannot be read: {}", reason(cause))).in_file(path),
