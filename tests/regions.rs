@@ -7,7 +7,7 @@ use std::sync::Arc;
 use half::f16;
 use proptest::prelude::*;
 use voxfeed::store::{ArrayLayout, Entry, Extraction, FileArray, Files, Header, Io, Origin, Reader, Volume};
-use voxfeed::sys::{Fit, Scale};
+use voxfeed::sys::Scale;
 use voxfeed::voxel::{Affine, DType, MAX_AXES, Orientation, Padding, Region, Shape};
 
 const PADDINGS: [Padding; 6] =

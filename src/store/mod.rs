@@ -30,6 +30,7 @@ mod save;
 mod stack;
 mod subject;
 mod volume;
+mod zlib;
 
 pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};

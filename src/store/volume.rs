@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::decoded::DecodedBytes;
+use crate::store::zlib::Starter;
 use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
@@ -127,8 +128,12 @@ pub struct Work {
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
     pub(super) between: Vec<u8>,
+    /// Bytes between the next two steps.
+    pub(super) after: Vec<u8>,
     /// The decoder of deflated data.
     pub(super) inflater: Inflater,
+    /// The decoder of short deflated data.
+    pub(super) starter: Starter,
 }
 
 impl Scratch {
@@ -150,7 +155,8 @@ impl Scratch {
 
     /// The bytes that it holds.
     pub fn byte_len(&self) -> usize {
-        self.bytes.capacity() + self.work.packed.capacity() + self.work.between.capacity()
+        let Work { packed, between, after, .. } = &self.work;
+        self.bytes.capacity() + packed.capacity() + between.capacity() + after.capacity()
     }
 
     /// The bytes that the last block left.

@@ -25,7 +25,9 @@ pub use accumulate::{
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
-pub use hdf5::is_standard_big_endian;
+pub use hdf5::{
+    FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
+};
 pub use inflate::{Framing, Inflated, Inflater, crc32};
 pub use kernels::{Stores, unshuffle};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
