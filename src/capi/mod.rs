@@ -20,6 +20,8 @@ pub mod tensor;
 
 pub mod dataset;
 
+pub mod dataset_cache;
+
 pub mod volume;
 
 pub mod sampler;

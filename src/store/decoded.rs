@@ -1,41 +1,75 @@
-//! Decoded volumes that are kept: whole inflated files, within one budget of bytes.
+//! Decoded bytes that are kept: chunks and inflated volumes of all files, within one budget.
 //!
-//! Only timing depends on what is kept, never a result. Two readers that want the same volume at once
-//! share one decode.
+//! Only timing depends on what is kept, never a result. Two readers that want the same part at once share
+//! one decode. The least recently used parts give way, and the bytes of a part are counted before it is
+//! decoded, so that the budget holds at every moment but for what readers still look at.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Result;
+use crate::sys::AlignedBuffer;
 
-/// One volume's place: empty, or its decoded bytes.
-type Place = Arc<Mutex<Option<Arc<Vec<u8>>>>>;
+/// Decoded bytes that several readers share.
+pub type DecodedBytes = Arc<AlignedBuffer>;
 
-/// Decoded volumes by number, the least recently used of which give way to the budget.
+/// A part of a volume that is decoded as a whole: a chunk, or all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Part {
+    /// The volume's number, from [`Decoded::number`].
+    pub volume: u64,
+    /// The part's number in its volume.
+    pub number: u64,
+}
+
+/// Where the bytes of a part that is being decoded will be.
+type Place = Arc<Mutex<Option<DecodedBytes>>>;
+
+#[derive(Debug)]
+enum State {
+    Decoding(Place),
+    Kept(DecodedBytes),
+}
+
+#[derive(Debug)]
+struct Entry {
+    state: State,
+    used: u64,
+}
+
+/// One share of the parts, under a lock of its own.
+#[derive(Debug, Default)]
+struct Shard {
+    entries: HashMap<Part, Entry>,
+    /// Uses in order of time; one that is older than its entry's last is void.
+    uses: VecDeque<(u64, Part)>,
+}
+
+/// Enough that threads seldom meet at one lock.
+const SHARDS: usize = 16;
+
+/// Decoded parts, the least recently used of which give way to the budget.
 #[derive(Debug)]
 pub struct Decoded {
-    budget: u64,
-    next: AtomicU64,
-    kept: Mutex<Kept>,
+    budget: usize,
+    shards: [Mutex<Shard>; SHARDS],
+    byte_len: AtomicUsize,
+    clock: AtomicU64,
+    volumes: AtomicU64,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-#[derive(Debug, Default)]
-struct Kept {
-    places: HashMap<u64, (Place, u64, u64)>,
-    bytes: u64,
-    uses: u64,
-}
-
 impl Decoded {
-    /// A store of decoded volumes that keeps about this many bytes.
+    /// A store of decoded parts that keeps at most this many bytes.
     pub fn new(budget: u64) -> Self {
         Self {
-            budget,
-            next: AtomicU64::new(0),
-            kept: Mutex::default(),
+            budget: usize::try_from(budget).unwrap_or(usize::MAX),
+            shards: std::array::from_fn(|_| Mutex::default()),
+            byte_len: AtomicUsize::new(0),
+            clock: AtomicU64::new(0),
+            volumes: AtomicU64::new(0),
             hits: AtomicU64::new(0),
             misses: AtomicU64::new(0),
         }
@@ -43,61 +77,185 @@ impl Decoded {
 
     /// A number for one more volume.
     pub fn number(&self) -> u64 {
-        self.next.fetch_add(1, Ordering::Relaxed)
+        self.volumes.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// The decoded bytes of a volume, kept or made now by `decode`.
-    ///
-    /// # Errors
-    /// Those of `decode`; nothing is kept then.
-    pub fn get(&self, number: u64, decode: impl FnOnce() -> Result<Vec<u8>>) -> Result<Arc<Vec<u8>>> {
-        let place = self.place(number);
-        let mut bytes = place.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bytes) = bytes.as_ref() {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Arc::clone(bytes));
-        }
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        let made = Arc::new(decode()?);
-        *bytes = Some(Arc::clone(&made));
-        drop(bytes);
-        self.account(number, made.len() as u64);
-        Ok(made)
+    /// The most bytes that are kept.
+    pub fn budget(&self) -> usize {
+        self.budget
     }
 
-    /// How often a volume was found and how often it had to be decoded.
+    /// The bytes that are kept or being decoded to be kept.
+    pub fn byte_len(&self) -> u64 {
+        self.byte_len.load(Ordering::Relaxed) as u64
+    }
+
+    /// How often a part was found and how often it had to be decoded.
     pub fn hits_and_misses(&self) -> (u64, u64) {
         (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
     }
 
-    /// The bytes that are kept.
-    pub fn byte_len(&self) -> u64 {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).bytes
+    /// The decoded bytes of a part: kept from before, or `len` of them made now by `decode`, which writes all.
+    ///
+    /// A part that is larger than the budget is decoded and not kept.
+    ///
+    /// # Errors
+    /// Those of `decode`, nothing being kept then; `Memory` where there is none for the part.
+    pub fn get(
+        &self,
+        part: Part,
+        len: usize,
+        decode: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<DecodedBytes> {
+        let place = match self.find(part) {
+            Ok(bytes) => {
+                self.hits.fetch_add(1, Ordering::Relaxed);
+                return Ok(bytes);
+            }
+            Err(place) => place,
+        };
+        let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bytes) = kept.as_ref() {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(Arc::clone(bytes));
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let keep = len <= self.budget;
+        let spare = if keep {
+            self.byte_len.fetch_add(len, Ordering::Relaxed);
+            self.trim(len)
+        } else {
+            None
+        };
+        let made = spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok).and_then(|mut bytes| {
+            decode(&mut bytes)?;
+            Ok(Arc::new(bytes))
+        });
+        if let Ok(bytes) = &made {
+            *kept = Some(Arc::clone(bytes));
+        }
+        drop(kept);
+        let settled = self.settle(part, &place, made.as_ref().ok().filter(|_| keep));
+        if keep && !settled {
+            self.byte_len.fetch_sub(len, Ordering::Relaxed);
+        }
+        // Parts that were decoded at the same time may together be more than the budget.
+        self.trim(0);
+        made
     }
 
-    fn place(&self, number: u64) -> Place {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.uses += 1;
-        let now = kept.uses;
-        let (place, _, used) = kept.places.entry(number).or_default();
-        *used = now;
-        Arc::clone(place)
+    /// Lets all parts go that nobody looks at; they are decoded anew when they are wanted.
+    pub fn clear(&self) {
+        for shard in &self.shards {
+            let mut shard = lock(shard);
+            let mut freed = 0;
+            shard.entries.retain(|_, entry| match &entry.state {
+                State::Decoding(_) => true,
+                State::Kept(bytes) => {
+                    freed += bytes.byte_len();
+                    false
+                }
+            });
+            self.byte_len.fetch_sub(freed, Ordering::Relaxed);
+        }
     }
 
-    /// Counts a volume's bytes and lets the least recently used go until the budget holds.
-    fn account(&self, number: u64, bytes: u64) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, size, _)) = kept.places.get_mut(&number) {
-            let before = std::mem::replace(size, bytes);
-            kept.bytes = kept.bytes + bytes - before;
-        }
-        while kept.bytes > self.budget {
-            let candidates = kept.places.iter().filter(|(_, (_, size, _))| *size > 0);
-            let oldest = candidates.min_by_key(|(_, (_, _, used))| *used).map(|(&number, _)| number);
-            let Some((_, size, _)) = oldest.and_then(|number| kept.places.remove(&number)) else { break };
-            kept.bytes -= size;
+    fn shard(&self, part: Part) -> MutexGuard<'_, Shard> {
+        // Neighbouring chunks and volumes of one file come at the same time: they go to different shards.
+        let mixed = part.volume.wrapping_mul(7).wrapping_add(part.number) as usize % SHARDS;
+        let shard = self.shards.get(mixed).unwrap_or(&self.shards[0]);
+        lock(shard)
+    }
+
+    /// The bytes of a part, or the place where they will be.
+    fn find(&self, part: Part) -> std::result::Result<DecodedBytes, Place> {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let mut shard = self.shard(part);
+        shard.note(now, part);
+        let entry = shard.entries.entry(part);
+        let entry = entry.or_insert_with(|| Entry { state: State::Decoding(Place::default()), used: now });
+        entry.used = now;
+        match &entry.state {
+            State::Kept(bytes) => Ok(Arc::clone(bytes)),
+            State::Decoding(place) => Err(Arc::clone(place)),
         }
     }
+
+    /// Lets the least recently used parts go until the budget holds; gives back a buffer of theirs that has
+    /// this size.
+    fn trim(&self, len: usize) -> Option<AlignedBuffer> {
+        let mut spare = None;
+        while self.byte_len.load(Ordering::Relaxed) > self.budget {
+            let oldest = self.shards.iter().filter_map(|shard| Some((lock(shard).oldest()?, shard)));
+            let Some((_, shard)) = oldest.min_by_key(|(used, _)| *used) else { break };
+            let Some(bytes) = lock(shard).let_go() else { continue };
+            self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
+            if bytes.byte_len() == len {
+                spare = Arc::into_inner(bytes).or(spare);
+            }
+        }
+        spare
+    }
+
+    /// Keeps the bytes of a part that has been decoded, or forgets it; true where they are kept.
+    fn settle(&self, part: Part, place: &Place, bytes: Option<&DecodedBytes>) -> bool {
+        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let mut shard = self.shard(part);
+        let waits =
+            |entry: &&mut Entry| matches!(&entry.state, State::Decoding(own) if Arc::ptr_eq(own, place));
+        match (shard.entries.get_mut(&part).filter(waits), bytes) {
+            (Some(entry), Some(bytes)) => {
+                // Uses of a part that is still being decoded do not last in the queue.
+                *entry = Entry { state: State::Kept(Arc::clone(bytes)), used: now };
+                shard.note(now, part);
+                true
+            }
+            (Some(_), None) => {
+                shard.entries.remove(&part);
+                false
+            }
+            (None, _) => false,
+        }
+    }
+}
+
+impl Shard {
+    /// Notes a use, and throws the void ones away before they are many.
+    fn note(&mut self, now: u64, part: Part) {
+        self.uses.push_back((now, part));
+        if self.uses.len() > 2 * self.entries.len() + 64 {
+            let Self { entries, uses } = self;
+            uses.retain(|(used, part)| {
+                entries.get(part).is_some_and(|entry| entry.used == *used) || *used == now
+            });
+        }
+    }
+
+    /// When the least recently used part was used.
+    fn oldest(&mut self) -> Option<u64> {
+        while let Some((used, part)) = self.uses.front() {
+            let kept = |entry: &&Entry| entry.used == *used && matches!(entry.state, State::Kept(_));
+            if self.entries.get(part).is_some_and(|entry| kept(&entry)) {
+                return Some(*used);
+            }
+            self.uses.pop_front();
+        }
+        None
+    }
+
+    /// Lets the least recently used part go.
+    fn let_go(&mut self) -> Option<DecodedBytes> {
+        self.oldest()?;
+        let (_, part) = self.uses.pop_front()?;
+        match self.entries.remove(&part)?.state {
+            State::Kept(bytes) => Some(bytes),
+            State::Decoding(_) => None,
+        }
+    }
+}
+
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -105,18 +263,80 @@ mod tests {
     use super::*;
     use crate::error::Error;
 
+    fn part(number: u64) -> Part {
+        Part { volume: number / 3, number }
+    }
+
+    fn get(decoded: &Decoded, number: u64, len: usize) -> DecodedBytes {
+        let fill = |bytes: &mut [u8]| {
+            bytes.fill(number as u8);
+            Ok(())
+        };
+        decoded.get(part(number), len, fill).unwrap()
+    }
+
     #[test]
-    fn the_budget_holds_and_a_failed_decode_keeps_nothing() {
+    fn the_least_recently_used_part_gives_way() {
         let decoded = Decoded::new(100);
-        let get = |number, len| decoded.get(number, || Ok(vec![1; len])).unwrap().len();
-        assert_eq!(get(0, 60), 60);
-        assert_eq!(get(0, 1), 60);
-        assert_eq!(get(1, 60), 60);
-        assert_eq!(decoded.byte_len(), 60);
-        assert_eq!(get(0, 7), 7);
+        get(&decoded, 0, 40);
+        get(&decoded, 1, 40);
+        get(&decoded, 0, 40);
+        get(&decoded, 2, 40);
         assert_eq!(decoded.hits_and_misses(), (1, 3));
-        assert!(decoded.get(5, || Err(Error::format("x"))).is_err());
-        assert_eq!(decoded.get(5, || Ok(vec![2; 200])).unwrap().len(), 200);
-        assert!(decoded.byte_len() <= 100);
+        assert_eq!(decoded.byte_len(), 80);
+        get(&decoded, 0, 40);
+        assert_eq!(decoded.hits_and_misses(), (2, 3), "the part that was used again is still there");
+        assert_eq!(get(&decoded, 1, 40).iter().map(|&byte| u64::from(byte)).sum::<u64>(), 40);
+        assert_eq!(decoded.hits_and_misses(), (2, 4));
+    }
+
+    #[test]
+    fn what_fails_or_is_too_large_is_not_kept_and_not_counted() {
+        let decoded = Decoded::new(100);
+        assert!(decoded.get(part(5), 60, |_| Err(Error::format("x"))).is_err());
+        assert_eq!(decoded.byte_len(), 0);
+        assert_eq!(get(&decoded, 5, 200).len(), 200);
+        assert_eq!(decoded.byte_len(), 0);
+        assert_eq!(get(&decoded, 5, 60).len(), 60);
+        assert_eq!((decoded.byte_len(), decoded.hits_and_misses()), (60, (0, 3)));
+        decoded.clear();
+        assert_eq!(decoded.byte_len(), 0);
+    }
+
+    #[test]
+    fn threads_that_want_the_same_parts_share_decodes_within_the_budget() {
+        let decoded = Decoded::new(50 * 64);
+        let decodes = AtomicU64::new(0);
+        std::thread::scope(|scope| {
+            for thread in 0..8u64 {
+                let (decoded, decodes) = (&decoded, &decodes);
+                scope.spawn(move || {
+                    for step in 0..2000u64 {
+                        let number = (step * (thread + 1) * 7) % 50;
+                        let bytes = decoded.get(part(number), 64, |bytes| {
+                            decodes.fetch_add(1, Ordering::Relaxed);
+                            bytes.fill(number as u8);
+                            Ok(())
+                        });
+                        assert!(bytes.unwrap().iter().all(|&byte| u64::from(byte) == number));
+                    }
+                });
+            }
+        });
+        assert_eq!(decodes.into_inner(), 50, "all parts fit, so each is decoded once");
+        assert_eq!(decoded.byte_len(), 50 * 64);
+        let small = Decoded::new(10 * 64);
+        std::thread::scope(|scope| {
+            for thread in 0..8u64 {
+                let small = &small;
+                scope.spawn(move || {
+                    for step in 0..2000u64 {
+                        let number = (step * (thread + 3) * 11) % 50;
+                        assert!(get(small, number, 64).iter().all(|&byte| u64::from(byte) == number));
+                    }
+                });
+            }
+        });
+        assert_eq!(small.byte_len(), 10 * 64);
     }
 }

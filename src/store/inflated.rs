@@ -10,7 +10,10 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::error::{Error, Result};
-use crate::store::{ArrayLayout, Block, Bytes, Decoded, Header, Scratch, TakeBlock, Volume, Window};
+use crate::store::{
+    ArrayLayout, Block, Bytes, Decoded, DecodedBytes, DecodedParts, Header, Part, Scratch, TakeBlock, Volume,
+    Window,
+};
 
 /// No deflated stream grows by more than this factor.
 const MOST_INFLATION: u64 = 1032;
@@ -63,22 +66,25 @@ impl InflatedArray {
         Ok(self)
     }
 
-    fn inflate(&self) -> Result<Vec<u8>> {
+    fn decode(&self) -> Result<DecodedBytes> {
+        let part = Part { volume: self.number, number: 0 };
+        self.decoded.get(part, self.header.byte_len()?, |into| self.inflate(into))
+    }
+
+    fn inflate(&self, into: &mut [u8]) -> Result<()> {
         let path = &self.header.origin.path;
-        let len = self.header.byte_len()?;
-        let bytes = match self.packing {
-            Packing::Gzip => inflate(&mut Gunzip::open(path)?, self.start, len),
+        let done = match self.packing {
+            Packing::Gzip => inflate(&mut Gunzip::open(path)?, self.start, into),
             Packing::Member(index) => {
                 let mut archive = open_archive(path)?;
                 let member = archive.by_index(index).map_err(zip_error);
                 member.and_then(|mut member| {
-                    let bytes = inflate(&mut member, self.start, len)?;
-                    ends(&mut member)?;
-                    Ok(bytes)
+                    inflate(&mut member, self.start, into)?;
+                    ends(&mut member)
                 })
             }
         };
-        bytes.map_err(|error| error.in_file(path))
+        done.map_err(|error| error.in_file(path))
     }
 }
 
@@ -88,32 +94,45 @@ impl Volume for InflatedArray {
     }
 
     fn blocks(&self, window: &Window, _: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
-        let bytes = self.decoded.get(self.number, || self.inflate())?;
+        let bytes = self.decode()?;
         let first = self.layout.first(0, window)?;
         let (strides, swapped) = (self.layout.strides, self.swapped);
         take(window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
     }
+
+    fn decoded_parts(&self) -> Result<DecodedParts> {
+        Ok(DecodedParts { count: 1, byte_len: self.header.byte_len()? as u64 })
+    }
+
+    fn decode_part(&self, _: u64, _: &mut Scratch) -> Result<()> {
+        self.decode().map(drop)
+    }
 }
 
-/// Inflates `len` bytes after the first `start`.
-fn inflate(reader: &mut impl Read, start: u64, len: usize) -> Result<Vec<u8>> {
+/// Inflates the bytes after the first `start`, as many as `into` takes.
+fn inflate(reader: &mut impl Read, start: u64, into: &mut [u8]) -> Result<()> {
     let skipped = std::io::copy(&mut reader.by_ref().take(start), &mut std::io::sink());
     let skipped = skipped.map_err(|cause| damaged(&cause))?;
-    let mut bytes = Vec::new();
-    let refused = |_| Error::memory(format!("no memory for {len} bytes of a decoded volume"));
-    bytes.try_reserve_exact(len).map_err(refused)?;
-    if skipped == start {
-        reader.by_ref().take(len as u64).read_to_end(&mut bytes).map_err(|cause| damaged(&cause))?;
+    let mut found = 0;
+    while skipped == start
+        && let Some(rest) = into.get_mut(found..).filter(|rest| !rest.is_empty())
+    {
+        match reader.read(rest) {
+            Ok(0) => break,
+            Ok(count) => found += count,
+            Err(cause) if cause.kind() == IoKind::Interrupted => {}
+            Err(cause) => return Err(damaged(&cause)),
+        }
     }
-    if bytes.len() < len {
-        let (found, needed) = (skipped + bytes.len() as u64, start + len as u64);
+    if found < into.len() {
+        let (found, needed) = (skipped + found as u64, start + into.len() as u64);
         let text = format!("truncated: the compressed data holds {found} bytes, {needed} are needed");
         return Err(Error::format(text));
     }
     // The checksum follows the last byte, and is compared only by whoever asks for more.
     let mut more = [0u8];
     reader.read(&mut more).map_err(|cause| damaged(&cause))?;
-    Ok(bytes)
+    Ok(())
 }
 
 /// Makes sure that a stream has nothing more to give.

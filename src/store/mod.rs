@@ -5,6 +5,7 @@
 
 mod array;
 mod canvas;
+mod chunks;
 mod dataset;
 mod decoded;
 mod extract;
@@ -23,6 +24,7 @@ mod npy;
 mod npz;
 mod open;
 mod pending;
+mod preload;
 mod pymia;
 mod save;
 mod stack;
@@ -31,9 +33,9 @@ mod volume;
 
 pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};
-pub use decoded::Decoded;
+pub use decoded::{Decoded, DecodedBytes, Part};
 pub use extract::{Extraction, Reader};
-pub use files::{Files, Io};
+pub use files::{Files, Io, StoredFile};
 pub use hdf5::library_version;
 pub use manifest::save as save_manifest;
 pub use montage::{Look, MontageColumn, MontageOptions, montage};
@@ -43,5 +45,6 @@ pub(crate) use pymia::{StoredArray, SubjectTable, SubjectsFile};
 pub use save::{DenseVolume, save};
 pub use subject::{Category, Entry, GeometryCheck, Subject, extents_of_three};
 pub use volume::{
-    ArrayLayout, Block, Bytes, ChannelPlace, DecodedParts, Header, Origin, Scratch, TakeBlock, Volume, Window,
+    ArrayLayout, Block, Bytes, ChannelPlace, DecodedParts, Header, Origin, Scratch, TakeBlock, Volume,
+    Window, Work,
 };

@@ -60,9 +60,8 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
         let array = InflatedArray { header, start, layout, swapped, packing, number, decoded };
         return Ok(Arc::new(array.checked(file_bytes)?));
     }
-    let files = Arc::clone(&context.files);
-    let array = FileArray { header, start, layout, swapped, files };
-    Ok(Arc::new(array.checked(file_bytes)?))
+    let file = context.files.file(path)?;
+    Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?))
 }
 
 fn is_gzip(head: &[u8]) -> bool {

@@ -56,11 +56,10 @@ fn open_member(
         return Err(named(Error::format(text)));
     }
     if let (CompressionMethod::Stored, Some(begin)) = (method, begin) {
-        let file_bytes = std::fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
-        let files = Arc::clone(&context.files);
+        let file = context.files.file(path)?;
         let start = begin.saturating_add(npy.byte_len);
-        let array = FileArray { header, start, layout, swapped: npy.swapped, files };
-        return Ok(Arc::new(array.checked(file_bytes)?));
+        let array = FileArray { header, start, layout, swapped: npy.swapped, file };
+        return Ok(Arc::new(array.checked()?));
     }
     let decoded = Arc::clone(&context.decoded);
     let array = InflatedArray {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::sys::{FileMap, Scale};
+use crate::store::decoded::DecodedBytes;
+use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
 /// What a volume's file says of it, before any voxel is read.
@@ -85,7 +86,7 @@ pub enum Bytes<'a> {
     /// In a mapped file.
     Mapped(Arc<FileMap>),
     /// In memory that several readers share.
-    Shared(Arc<Vec<u8>>),
+    Shared(DecodedBytes),
 }
 
 /// A window of stored voxels: a strided view of bytes in the stored dtype.
@@ -102,15 +103,12 @@ pub struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The bytes, checked where they come from a file that may have changed.
-    ///
-    /// # Errors
-    /// `Format` where a mapped file has become smaller.
-    pub fn as_bytes(&self) -> Result<&[u8]> {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Borrowed(bytes) => Ok(bytes),
+            Bytes::Borrowed(bytes) => bytes,
             Bytes::Mapped(map) => map.bytes(),
-            Bytes::Shared(bytes) => Ok(bytes),
+            Bytes::Shared(bytes) => bytes,
         }
     }
 }
@@ -119,6 +117,18 @@ impl Block<'_> {
 #[derive(Debug, Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    work: Work,
+}
+
+/// What a decoder keeps between pieces: bytes as they come from the file, and between its steps.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Stored bytes.
+    pub(super) packed: Vec<u8>,
+    /// Bytes between two steps.
+    pub(super) between: Vec<u8>,
+    /// The decoder of deflated data.
+    pub(super) inflater: Inflater,
 }
 
 impl Scratch {
@@ -127,19 +137,39 @@ impl Scratch {
     /// # Errors
     /// `Memory` where the system has not that many.
     pub fn bytes(&mut self, len: usize) -> Result<&mut [u8]> {
-        if self.bytes.len() < len {
-            let more = len - self.bytes.len();
-            let refused = |_| Error::memory(format!("no memory for a block of {len} bytes"));
-            self.bytes.try_reserve_exact(more).map_err(refused)?;
-            self.bytes.resize(len, 0);
-        }
-        Ok(self.bytes.get_mut(..len).unwrap_or_default())
+        grown(&mut self.bytes, len)
+    }
+
+    /// This many bytes, with whatever they held before, and a decoder's memory.
+    ///
+    /// # Errors
+    /// `Memory` where the system has not that many.
+    pub(super) fn bytes_and_work(&mut self, len: usize) -> Result<(&mut [u8], &mut Work)> {
+        Ok((grown(&mut self.bytes, len)?, &mut self.work))
+    }
+
+    /// The bytes that it holds.
+    pub fn byte_len(&self) -> usize {
+        self.bytes.capacity() + self.work.packed.capacity() + self.work.between.capacity()
     }
 
     /// The bytes that the last block left.
     pub fn filled(&self, len: usize) -> &[u8] {
         self.bytes.get(..len).unwrap_or_default()
     }
+}
+
+/// The first `len` bytes of a vector that grows where it has fewer.
+///
+/// # Errors
+/// `Memory` where the system has not that many.
+pub(super) fn grown(bytes: &mut Vec<u8>, len: usize) -> Result<&mut [u8]> {
+    if let Some(more) = len.checked_sub(bytes.len()) {
+        let refused = |_| Error::memory(format!("no memory for a block of {len} bytes"));
+        bytes.try_reserve_exact(more).map_err(refused)?;
+        bytes.resize(len, 0);
+    }
+    Ok(bytes.get_mut(..len).unwrap_or_default())
 }
 
 /// What is done with a block: the part of the window that it holds, and its voxels.

@@ -4,6 +4,7 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::ptr::NonNull;
 
 use crate::error::{Error, Result};
+use crate::sys::control_group::memory_limit;
 
 const PAGE: usize = 4096;
 const HUGE_PAGE: usize = 2 << 20;
@@ -22,17 +23,24 @@ fn physical_memory() -> Option<u128> {
     None
 }
 
-/// Refuses more bytes than the machine has.
+/// Refuses more bytes than the machine has, or than this process's control group may use.
 ///
 /// Linux promises memory that it does not have, and ends the process that uses it; so an absurd request
 /// must be noticed before it is made.
 ///
 /// # Errors
-/// `Memory` where `bytes` is more than the machine's memory.
+/// `Memory` where `bytes` is more than that.
 pub fn check_memory(bytes: u128) -> Result<()> {
     match physical_memory() {
         Some(all) if bytes > all => {
-            Err(Error::memory(format!("no memory for {bytes} bytes: the machine has {all}")))
+            return Err(Error::memory(format!("no memory for {bytes} bytes: the machine has {all}")));
+        }
+        _ => {}
+    }
+    match memory_limit() {
+        Some(most) if bytes > most => {
+            let text = format!("no memory for {bytes} bytes: this process's control group may use {most}");
+            Err(Error::memory(text))
         }
         _ => Ok(()),
     }

@@ -5,13 +5,16 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
+mod control_group;
 mod convert;
 pub mod cuda;
+mod file_system;
 mod gather;
 mod hdf5;
+mod inflate;
 mod kernels;
-mod map;
 mod memory;
+mod open_file;
 mod process;
 mod rows;
 mod walk;
@@ -20,10 +23,12 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use convert::{Fit, Scale, convert};
+pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
+pub use inflate::{Framing, Inflated, Inflater, crc32};
 pub use kernels::{Stores, unshuffle};
-pub use map::{FileMap, is_network_file};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
-pub use process::{Process, core_count};
+pub use open_file::{FileMap, OpenFile};
+pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMut, RowsRead};

@@ -77,9 +77,8 @@ impl Hdf5File {
                 return Err(in_place(Error::format(format!("{held} bytes are stored, {needed} needed"))));
             }
             let layout = ArrayLayout::dense(&shape, channels, element.dtype.byte_len(), channel);
-            let files = Arc::clone(&context.files);
-            let array = FileArray { header, start, layout, swapped, files };
-            return Ok(Arc::new(array.checked(self.byte_len()?)?));
+            let file = context.files.file(self.path())?;
+            return Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?));
         }
         filters.iter().try_for_each(can_decode).map_err(in_place)?;
         Ok(Arc::new(LibraryArray { header, channel, files: Arc::clone(&context.files) }))

@@ -45,15 +45,6 @@ impl Hdf5File {
         &self.path
     }
 
-    /// The bytes that the file has.
-    ///
-    /// # Errors
-    /// `Io` where the system does not say.
-    pub(crate) fn byte_len(&self) -> Result<u64> {
-        let metadata = std::fs::metadata(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
-        Ok(metadata.len())
-    }
-
     /// Whether there is a group of this name.
     pub(crate) fn has_group(&self, name: &str) -> bool {
         self.kind(name) == Some(LocationType::Group)

@@ -1,0 +1,288 @@
+//! A chunked array as a volume.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result};
+use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
+use crate::store::{
+    Block, Bytes, Decoded, DecodedParts, Header, Part, Scratch, TakeBlock, Volume, Window, Work,
+};
+use crate::sys::FileMap;
+
+/// Where a piece's voxels are.
+#[derive(Debug)]
+pub(in crate::store) enum Found {
+    /// Nowhere: every voxel has the fill value.
+    Missing,
+    /// In a mapped file as they are, from this byte on.
+    Plain(Arc<FileMap>, usize),
+    /// Behind a decoder.
+    Packed,
+}
+
+/// What a format knows of the pieces of one array.
+pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
+    /// Where a piece is.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn find(&self, piece: &Piece) -> Result<Found>;
+
+    /// Decodes a packed piece: every byte of `into`, which has the piece's whole size.
+    ///
+    /// # Errors
+    /// `Format` where the stored bytes are damaged or give another size; as the machine has them.
+    fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()>;
+
+    /// Tells the system that a piece's stored bytes will be read soon.
+    fn will_need(&self, _piece: &Piece) {}
+}
+
+/// An array in chunks.
+#[derive(Debug)]
+pub(in crate::store) struct ChunkedArray<S> {
+    /// What the file says.
+    pub header: Header,
+    /// How the array is cut.
+    pub grid: Grid,
+    /// Whether its voxels are in the other kind of machine's byte order.
+    pub swapped: bool,
+    /// A voxel of a chunk that is not stored, in stored byte order.
+    pub fill: [u8; 8],
+    /// Its number among the decoded volumes.
+    pub number: u64,
+    /// The decoded parts of the dataset.
+    pub decoded: Arc<Decoded>,
+    /// Where its pieces are, and how they are decoded.
+    pub source: S,
+}
+
+impl<S: Source> ChunkedArray<S> {
+    fn piece_bytes(&self) -> Result<usize> {
+        let bytes = self.grid.piece_voxels().checked_mul(self.header.dtype.byte_len());
+        bytes.ok_or_else(|| Error::format("its chunks are too large").in_file(&self.header.origin.path))
+    }
+
+    /// The error about a piece, with its place.
+    fn at(&self, piece: &Piece, error: Error) -> Error {
+        let at: Vec<String> = piece.at().iter().map(ToString::to_string).collect();
+        error.at(format!("\"{}\": chunk ({})", self.header.origin.inner, at.join(", ")))
+    }
+
+    fn give(
+        &self,
+        piece: &Piece,
+        overlap: &Overlap,
+        scratch: &mut Scratch,
+        take: TakeBlock<'_>,
+    ) -> Result<()> {
+        let voxel = self.header.dtype.byte_len();
+        let mut strides: [isize; MAX_RANK] = self.grid.strides();
+        strides.iter_mut().for_each(|stride| *stride *= voxel as isize);
+        let first = overlap.first * voxel;
+        let swapped = self.swapped;
+        let len = self.piece_bytes()?;
+        match self.source.find(piece).map_err(|error| self.at(piece, error))? {
+            Found::Missing => {
+                let bytes = Bytes::Borrowed(self.fill.get(..voxel).unwrap_or_default());
+                take(&overlap.window, &Block { bytes, first: 0, strides: [0; MAX_RANK], swapped })
+            }
+            Found::Plain(map, start) => {
+                let block = Block { bytes: Bytes::Mapped(map), first: start + first, strides, swapped };
+                take(&overlap.window, &block)
+            }
+            Found::Packed if len <= self.decoded.budget() => {
+                let bytes = Bytes::Shared(self.decode(piece, scratch)?);
+                take(&overlap.window, &Block { bytes, first, strides, swapped })
+            }
+            Found::Packed => {
+                let (bytes, work) = scratch.bytes_and_work(len)?;
+                self.source.decode(piece, work, bytes).map_err(|error| self.at(piece, error))?;
+                take(&overlap.window, &Block { bytes: Bytes::Borrowed(bytes), first, strides, swapped })
+            }
+        }
+    }
+
+    fn decode(&self, piece: &Piece, scratch: &mut Scratch) -> Result<crate::store::DecodedBytes> {
+        let part = Part { volume: self.number, number: piece.number };
+        let (_, work) = scratch.bytes_and_work(0)?;
+        let decode = |into: &mut [u8]| self.source.decode(piece, work, into);
+        self.decoded.get(part, self.piece_bytes()?, decode).map_err(|error| self.at(piece, error))
+    }
+}
+
+impl<S: Source> Volume for ChunkedArray<S> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
+        self.grid.visit(window, |piece, overlap| self.give(piece, overlap, scratch, take))
+    }
+
+    fn will_need(&self, window: &Window) {
+        // A hint: what cannot be had is told when it is read.
+        let _ = self.grid.visit(window, |piece, _| {
+            self.source.will_need(piece);
+            Ok(())
+        });
+    }
+
+    fn decoded_parts(&self) -> Result<DecodedParts> {
+        let count = self.grid.pieces();
+        let byte_len = count.checked_mul(self.piece_bytes()? as u64);
+        let byte_len =
+            byte_len.ok_or_else(|| Error::range("its chunks have more bytes than 64 bits count"))?;
+        Ok(DecodedParts { count, byte_len })
+    }
+
+    fn decode_part(&self, part: u64, scratch: &mut Scratch) -> Result<()> {
+        let piece = self.grid.piece(part);
+        match self.source.find(&piece).map_err(|error| self.at(&piece, error))? {
+            Found::Packed => self.decode(&piece, scratch).map(drop),
+            Found::Missing | Found::Plain(..) => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::chunks::GridAxis;
+    use crate::store::{ChannelPlace, Origin, Reader};
+    use crate::voxel::{DType, Region};
+    use proptest::prelude::*;
+
+    /// Voxels that count their places in the array; the pieces of odd number are missing.
+    #[derive(Debug)]
+    struct Counted {
+        grid: Grid,
+        holes: bool,
+    }
+
+    impl Counted {
+        fn is_hole(&self, piece: &Piece) -> bool {
+            self.holes && piece.number % 2 == 1
+        }
+    }
+
+    /// What the voxel at a place of the array holds.
+    fn value(axes: &[GridAxis], place: &[usize]) -> u32 {
+        axes.iter().zip(place).fold(0, |value, (axis, &at)| value * axis.extent as u32 + at as u32)
+    }
+
+    impl Source for Counted {
+        fn find(&self, piece: &Piece) -> Result<Found> {
+            Ok(if self.is_hole(piece) { Found::Missing } else { Found::Packed })
+        }
+
+        fn decode(&self, piece: &Piece, _: &mut Work, into: &mut [u8]) -> Result<()> {
+            assert_eq!(self.grid.piece(piece.number).at(), piece.at());
+            let axes = self.grid.axes();
+            for (index, voxel) in into.chunks_exact_mut(4).enumerate() {
+                let mut rest = index;
+                let mut place = vec![0; axes.len()];
+                for (axis, grid) in axes.iter().enumerate().rev() {
+                    let inner = grid.chunk.div_ceil(grid.piece);
+                    let number = piece.at()[axis];
+                    let begin = number / inner * grid.chunk + number % inner * grid.piece;
+                    place[axis] = begin + rest % grid.piece;
+                    rest /= grid.piece;
+                }
+                voxel.copy_from_slice(&value(axes, &place).to_ne_bytes());
+            }
+            Ok(())
+        }
+    }
+
+    fn array(axes: Vec<GridAxis>, channel: ChannelPlace, holes: bool, budget: u64) -> ChunkedArray<Counted> {
+        let extents: Vec<usize> = axes.iter().map(|axis| axis.extent).collect();
+        let (shape, channels) = channel.split(&extents).unwrap();
+        let grid = Grid::new(axes, channel).unwrap();
+        ChunkedArray {
+            header: Header {
+                shape,
+                channels,
+                dtype: DType::U32,
+                scale: None,
+                affine: None,
+                origin: Origin::default(),
+            },
+            grid: grid.clone(),
+            swapped: false,
+            fill: [0xff; 8],
+            number: 0,
+            decoded: Arc::new(Decoded::new(budget)),
+            source: Counted { grid, holes },
+        }
+    }
+
+    fn axis() -> impl Strategy<Value = (GridAxis, f64, f64)> {
+        (1usize..12, 1usize..6, 1usize..4, 0.0..1.0f64, 0.0..1.0f64).prop_map(
+            |(extent, chunk, piece, low, high)| {
+                (GridAxis { extent, chunk, piece: piece.min(chunk) }, low, high)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn any_window_of_any_grid_holds_the_arrays_voxels(
+            axes in prop::collection::vec(axis(), 2..5),
+            place in 0usize..3,
+            holes: bool,
+            budget in prop_oneof![Just(0u64), Just(300), Just(1 << 20)],
+        ) {
+            let channel = [ChannelPlace::None, ChannelPlace::First, ChannelPlace::Last][place];
+            let grid: Vec<GridAxis> = axes.iter().map(|(axis, ..)| *axis).collect();
+            let array = array(grid.clone(), channel, holes, budget);
+            let ranges: Vec<(usize, usize)> = axes
+                .iter()
+                .map(|(axis, low, high)| {
+                    let begin = (low * axis.extent as f64) as usize;
+                    (begin, 1 + (high * (axis.extent - begin) as f64) as usize)
+                })
+                .collect();
+            let mut spatial = ranges.clone();
+            let channels = match channel {
+                ChannelPlace::First => spatial.remove(0),
+                ChannelPlace::Last => spatial.pop().unwrap(),
+                _ => (0, 1),
+            };
+            let offset: Vec<i64> = spatial.iter().map(|(begin, _)| *begin as i64).collect();
+            let extents: Vec<usize> = spatial.iter().map(|(_, len)| *len).collect();
+            let region = Region::new(&offset, crate::voxel::Shape::new(&extents).unwrap()).unwrap();
+            let window = Window { channel: channels.0, channels: channels.1, region };
+            let voxels = channels.1 * extents.iter().product::<usize>();
+            let mut seen = vec![0u8; voxels * 4];
+            let mut reader = Reader::default();
+            for _ in 0..2 {
+                reader.read_stored(&array, &window, &mut seen).unwrap();
+                for (index, voxel) in seen.chunks_exact(4).enumerate() {
+                    let mut rest = index;
+                    let mut at: Vec<usize> = vec![0; extents.len()];
+                    for axis in (0..extents.len()).rev() {
+                        at[axis] = spatial[axis].0 + rest % extents[axis];
+                        rest /= extents[axis];
+                    }
+                    match channel {
+                        ChannelPlace::First => at.insert(0, channels.0 + rest),
+                        ChannelPlace::Last => at.push(channels.0 + rest),
+                        _ => {}
+                    }
+                    let mut number = 0u64;
+                    for (axis, &at) in grid.iter().zip(&at) {
+                        let inner = axis.chunk.div_ceil(axis.piece);
+                        let tail = (axis.extent % axis.chunk).div_ceil(axis.piece);
+                        let count = axis.extent / axis.chunk * inner + tail;
+                        let piece = at / axis.chunk * inner + at % axis.chunk / axis.piece;
+                        number = number * count as u64 + piece as u64;
+                    }
+                    let expected = if holes && number % 2 == 1 { u32::MAX } else { value(&grid, &at) };
+                    prop_assert_eq!(u32::from_ne_bytes(voxel.try_into().unwrap()), expected);
+                }
+            }
+            prop_assert!(array.decoded.byte_len() <= budget);
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! How an array is cut into pieces.
+
+use crate::error::{Error, Result};
+use crate::store::{ChannelPlace, Window};
+use crate::voxel::{MAX_AXES, Region, Shape};
+
+/// The most axes of a stored array: the channel and the spatial ones.
+pub(in crate::store) const MAX_RANK: usize = MAX_AXES + 1;
+
+/// One axis of a stored array: its extent, the chunks that it is cut into, and the pieces of each chunk.
+///
+/// Where a format cuts its chunks no further, a piece is a chunk. The last piece of a chunk ends with it,
+/// and what lies beyond the array is stored as well.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate::store) struct GridAxis {
+    /// The positions of the array.
+    pub extent: usize,
+    /// The positions of a chunk.
+    pub chunk: usize,
+    /// The positions of a piece.
+    pub piece: usize,
+}
+
+impl GridAxis {
+    fn pieces_of_chunk(&self) -> usize {
+        self.chunk.div_ceil(self.piece)
+    }
+
+    fn count(&self) -> usize {
+        let rest = (self.extent % self.chunk).div_ceil(self.piece);
+        self.extent / self.chunk * self.pieces_of_chunk() + rest
+    }
+
+    /// The number of the piece that holds a position.
+    fn piece_at(&self, position: usize) -> usize {
+        position / self.chunk * self.pieces_of_chunk() + position % self.chunk / self.piece
+    }
+
+    /// The first position of a piece and one past its last.
+    fn bounds(&self, number: usize) -> (usize, usize) {
+        let (chunk, inner) = (number / self.pieces_of_chunk(), number % self.pieces_of_chunk());
+        let begin = chunk * self.chunk + inner * self.piece;
+        let end = (begin + self.piece).min((chunk + 1) * self.chunk).min(self.extent);
+        (begin, end)
+    }
+}
+
+/// How an array is cut into pieces, its axes as stored.
+#[derive(Debug, Clone)]
+pub(in crate::store) struct Grid {
+    axes: Vec<GridAxis>,
+    channel: ChannelPlace,
+    piece_voxels: usize,
+    pieces: u64,
+}
+
+/// One piece of an array.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::store) struct Piece {
+    /// Its number, counted over the grid, slowest axis first.
+    pub number: u64,
+    at: [usize; MAX_RANK],
+    rank: usize,
+}
+
+impl Piece {
+    /// Its place in the grid of pieces, axes as stored.
+    pub(in crate::store) fn at(&self) -> &[usize] {
+        self.at.get(..self.rank).unwrap_or_default()
+    }
+}
+
+/// What of a window a piece holds.
+#[derive(Debug)]
+pub(super) struct Overlap {
+    /// The part of the window.
+    pub(super) window: Window,
+    /// The voxel of the piece that is the part's first.
+    pub(super) first: usize,
+}
+
+impl Grid {
+    /// The grid of these axes, as stored, one of which may be the channel's.
+    ///
+    /// # Errors
+    /// `Format` where a chunk or a piece has no positions, or one is too large; `Unsupported` for too many
+    /// axes.
+    pub(in crate::store) fn new(axes: Vec<GridAxis>, channel: ChannelPlace) -> Result<Self> {
+        if axes.len() > MAX_RANK {
+            let rank = axes.len();
+            return Err(Error::unsupported(format!("{rank} axes, expected at most {MAX_RANK}")));
+        }
+        if let Some(axis) = axes.iter().position(|axis| axis.chunk == 0 || axis.piece == 0) {
+            return Err(Error::format(format!("its chunks have no extent along axis {axis}")));
+        }
+        let voxels = axes.iter().try_fold(1usize, |product, axis| product.checked_mul(axis.piece));
+        let piece_voxels = voxels.filter(|&voxels| u32::try_from(voxels).is_ok());
+        let piece_voxels =
+            piece_voxels.ok_or_else(|| Error::format("its chunks have more than 2^32 voxels"))?;
+        let pieces = axes.iter().try_fold(1u64, |product, axis| product.checked_mul(axis.count() as u64));
+        let pieces = pieces.ok_or_else(|| Error::format("it has more chunks than 64 bits count"))?;
+        Ok(Self { axes, channel, piece_voxels, pieces })
+    }
+
+    /// The voxels of a piece, those beyond the array counted.
+    pub(in crate::store) fn piece_voxels(&self) -> usize {
+        self.piece_voxels
+    }
+
+    /// The number of pieces.
+    pub(in crate::store) fn pieces(&self) -> u64 {
+        self.pieces
+    }
+
+    /// The axes as stored.
+    pub(in crate::store) fn axes(&self) -> &[GridAxis] {
+        &self.axes
+    }
+
+    /// The piece of this number.
+    pub(in crate::store) fn piece(&self, number: u64) -> Piece {
+        let (mut at, mut rest) = ([0; MAX_RANK], number);
+        for (index, axis) in self.axes.iter().enumerate().rev() {
+            let count = axis.count().max(1) as u64;
+            if let Some(slot) = at.get_mut(index) {
+                *slot = (rest % count) as usize;
+            }
+            rest /= count;
+        }
+        Piece { number, at, rank: self.axes.len() }
+    }
+
+    /// The voxels from one position to the next in a piece: channel first, then the spatial axes.
+    pub(super) fn strides(&self) -> [isize; MAX_RANK] {
+        let mut dense = [0isize; MAX_RANK];
+        let mut stride = 1isize;
+        for (index, axis) in self.axes.iter().enumerate().rev() {
+            if let Some(slot) = dense.get_mut(index) {
+                *slot = stride;
+            }
+            stride *= axis.piece as isize;
+        }
+        let mut strides = [0isize; MAX_RANK];
+        for (slot, axis) in strides.iter_mut().zip(self.channel_and_spatial()) {
+            *slot = axis.and_then(|axis| dense.get(axis)).copied().unwrap_or(0);
+        }
+        strides
+    }
+
+    /// Visits the pieces that a window touches, slowest axis first.
+    ///
+    /// # Errors
+    /// Those of `visit`; `Internal` where the window does not fit the grid.
+    pub(super) fn visit(
+        &self,
+        window: &Window,
+        mut visit: impl FnMut(&Piece, &Overlap) -> Result<()>,
+    ) -> Result<()> {
+        let rank = self.axes.len();
+        let mut wanted = [(0usize, 0usize); MAX_RANK];
+        let channel = (window.channel, window.channel + window.channels);
+        let spatial = window.region.axes().map(|(start, len)| {
+            let start = start.unsigned_abs() as usize;
+            (start, start + len)
+        });
+        let places = self.channel_and_spatial();
+        for (slot, range) in places.zip(std::iter::once(channel).chain(spatial)) {
+            if let Some(slot) = slot.and_then(|slot| wanted.get_mut(slot)) {
+                *slot = range;
+            }
+        }
+        let wanted = wanted.get(..rank).unwrap_or_default();
+        if wanted.iter().zip(&self.axes).any(|((begin, end), axis)| begin >= end || *end > axis.extent) {
+            return Err(Error::internal("a window does not fit its array"));
+        }
+        let mut low = [0usize; MAX_RANK];
+        let mut high = [0usize; MAX_RANK];
+        for (((low, high), &(begin, end)), axis) in low.iter_mut().zip(&mut high).zip(wanted).zip(&self.axes)
+        {
+            (*low, *high) = (axis.piece_at(begin), axis.piece_at(end - 1));
+        }
+        let mut at = low;
+        loop {
+            let piece = Piece { number: self.number(&at), at, rank };
+            visit(&piece, &self.overlap(&at, wanted)?)?;
+            let mut axis = rank;
+            loop {
+                let Some(next) = axis.checked_sub(1) else { return Ok(()) };
+                axis = next;
+                let (Some(at), Some(low), Some(high)) = (at.get_mut(axis), low.get(axis), high.get(axis))
+                else {
+                    return Ok(());
+                };
+                if *at < *high {
+                    *at += 1;
+                    break;
+                }
+                *at = *low;
+            }
+        }
+    }
+
+    /// The stored axis of the channel, where there is one, then those of the spatial axes.
+    fn channel_and_spatial(&self) -> impl Iterator<Item = Option<usize>> + use<> {
+        let rank = self.axes.len();
+        let (channel, spatial) = match self.channel {
+            ChannelPlace::First => (Some(0), 1..rank),
+            ChannelPlace::Last => (rank.checked_sub(1), 0..rank.saturating_sub(1)),
+            ChannelPlace::None | ChannelPlace::Unsaid => (None, 0..rank),
+        };
+        std::iter::once(channel).chain(spatial.map(Some))
+    }
+
+    fn number(&self, at: &[usize]) -> u64 {
+        self.axes.iter().zip(at).fold(0, |number, (axis, &at)| number * axis.count() as u64 + at as u64)
+    }
+
+    /// What of the wanted ranges lies in a piece.
+    fn overlap(&self, at: &[usize], wanted: &[(usize, usize)]) -> Result<Overlap> {
+        let mut ranges = [(0usize, 0usize); MAX_RANK];
+        let mut first = 0;
+        for (((range, &at), &(begin, end)), axis) in ranges.iter_mut().zip(at).zip(wanted).zip(&self.axes) {
+            let (low, high) = axis.bounds(at);
+            *range = (begin.max(low), end.min(high));
+            first = first * axis.piece + (range.0 - low);
+        }
+        let (mut channel, mut channels) = (0, 1);
+        let (mut offset, mut extents) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
+        for (place, slot) in self.channel_and_spatial().enumerate() {
+            let Some((begin, end)) = slot.and_then(|slot| ranges.get(slot)) else { continue };
+            match place.checked_sub(1) {
+                None => (channel, channels) = (*begin, end - begin),
+                Some(axis) => {
+                    if let (Some(offset), Some(extent)) = (offset.get_mut(axis), extents.get_mut(axis)) {
+                        (*offset, *extent) = (*begin as i64, end - begin);
+                    }
+                }
+            }
+        }
+        let spatial = self.channel_and_spatial().count() - 1;
+        let shape = Shape::new(extents.get(..spatial).unwrap_or_default())?;
+        let region = Region::new(offset.get(..spatial).unwrap_or_default(), shape)?;
+        Ok(Overlap { window: Window { channel, channels, region }, first })
+    }
+}

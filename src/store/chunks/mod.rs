@@ -1,0 +1,10 @@
+//! Arrays that are stored in chunks: which pieces a window touches, and how each becomes voxels.
+//!
+//! The same for every chunked format. A format says by its [`Source`] where a piece's bytes lie and how they
+//! are decoded; the walk over the pieces, the cache and the places in the window are [`ChunkedArray`]'s.
+
+mod array;
+mod grid;
+
+pub(in crate::store) use array::{ChunkedArray, Found, Source};
+pub(in crate::store) use grid::{Grid, GridAxis, Piece};
