@@ -114,7 +114,10 @@ fn each_line<S: Element, D: Element>(
 ) -> bool {
     let head = target.as_ptr().align_offset(LINE);
     let first = head / D::LEN;
-    if head % D::LEN != 0 || head.saturating_add(LEAST) > target.len() || first * S::LEN > source.len() {
+    if !head.is_multiple_of(D::LEN)
+        || head.saturating_add(LEAST) > target.len()
+        || first * S::LEN > source.len()
+    {
         return each(source, target, turn);
     }
     let ((from, rest), (into, lines)) = (source.split_at(first * S::LEN), target.split_at_mut(head));
@@ -143,7 +146,7 @@ fn each<S: Element, D: Element>(
     turn: impl Fn(S) -> (D, bool) + Copy,
 ) -> bool {
     let count = (source.len() / S::LEN).min(target.len() / D::LEN);
-    if count < BLOCK || count >= 8 * BLOCK {
+    if !(BLOCK..8 * BLOCK).contains(&count) {
         return each_alone(source, target, turn);
     }
     let (mut fits, mut done) = (true, 0);
