@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::decoded::DecodedBytes;
-use crate::sys::{FileMap, Scale};
+use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
 /// What a volume's file says of it, before any voxel is read.
@@ -130,6 +130,8 @@ pub struct Work {
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
     pub(super) between: Vec<u8>,
+    /// The decoder of deflated data.
+    pub(super) inflater: Inflater,
 }
 
 impl Scratch {

@@ -10,6 +10,7 @@ mod convert;
 pub mod cuda;
 mod gather;
 mod hdf5;
+mod inflate;
 mod map;
 mod memory;
 mod process;
@@ -21,6 +22,7 @@ pub use accumulate::{
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
+pub use inflate::{Framing, Inflated, Inflater, crc32};
 pub use map::{FileMap, is_network_file};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use process::{Process, core_count};
