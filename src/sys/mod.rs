@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
+mod block_stream;
 mod collect;
 mod convert;
 pub mod cuda;
@@ -19,6 +20,7 @@ mod rows;
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
+pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use convert::{Fit, Scale, convert};
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::is_standard_big_endian;
