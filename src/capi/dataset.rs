@@ -137,7 +137,7 @@ impl vxf_dataset_options {
         check_room("vxf_dataset_options", &[u64::from(given.reserved != 0)])?;
         let cache_bytes = if given.cache_bytes == 0 { DEFAULT_CACHE_BYTES } else { given.cache_bytes };
         let orient = text_or_null(given.orient, "orient")?.map(Orientation::parse).transpose()?;
-        Ok(OpenOptions { io, geometry, orient, cache_bytes })
+        Ok(OpenOptions { io, geometry, orient, cache_bytes, ..OpenOptions::default() })
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::inflated::{Gunzip, InflatedArray, Packing, damaged};
+use crate::store::deflated::{DeflatedArray, Gunzip, Packed, damaged};
 use crate::store::nifti_header::{HEADER_BYTES, NiftiHeader, is_header};
 use crate::store::{ArrayLayout, ChannelPlace, Choice, Context, FileArray, Header, Origin, Volume};
 
@@ -55,10 +55,8 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
     let gzip = file.read_exact(&mut head).is_ok() && is_gzip(&head);
     // A pair's voxels may begin like gzip by chance: its name must say so too.
     if gzip && (nifti.single || ends_in_gz(path)) {
-        let decoded = Arc::clone(&context.decoded);
-        let (packing, number) = (Packing::Gzip, decoded.number());
-        let array = InflatedArray { header, start, layout, swapped, packing, number, decoded };
-        return Ok(Arc::new(array.checked(file_bytes)?));
+        let packed = Packed::gzip(path, Arc::clone(&context.files), file_bytes);
+        return DeflatedArray { header, start, layout, swapped, packed }.open(context);
     }
     let files = Arc::clone(&context.files);
     let array = FileArray { header, start, layout, swapped, files };

@@ -66,7 +66,11 @@ impl<S: Source> ChunkedArray<S> {
     /// The error about a piece, with its place.
     fn at(&self, piece: &Piece, error: Error) -> Error {
         let at: Vec<String> = piece.at().iter().map(ToString::to_string).collect();
-        error.at(format!("\"{}\": chunk ({})", self.header.origin.inner, at.join(", ")))
+        let chunk = format!("chunk ({})", at.join(", "));
+        match self.header.origin.inner.as_str() {
+            "" => error.at(chunk),
+            inner => error.at(format!("\"{inner}\": {chunk}")),
+        }
     }
 
     fn give(
