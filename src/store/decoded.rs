@@ -134,6 +134,8 @@ impl Decoded {
         if keep && !settled {
             self.byte_len.fetch_sub(len, Ordering::Relaxed);
         }
+        // While others were being decoded too, there may have been nothing to let go.
+        self.shrink(len);
         made
     }
 
@@ -177,8 +179,13 @@ impl Decoded {
     /// Counts `len` bytes, letting the least recently used parts go until they fit; gives back one of their
     /// buffers where it has just that size.
     fn reserve(&self, len: usize) -> Option<AlignedBuffer> {
-        let mut spare = None;
         self.byte_len.fetch_add(len, Ordering::Relaxed);
+        self.shrink(len)
+    }
+
+    /// Lets the least recently used parts go until the budget holds; gives back one buffer of `len` bytes.
+    fn shrink(&self, len: usize) -> Option<AlignedBuffer> {
+        let mut spare = None;
         while self.byte_len.load(Ordering::Relaxed) > self.budget {
             let oldest = self.shards.iter().filter_map(|shard| Some((lock(shard).oldest()?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(used, _)| *used) else { break };

@@ -20,8 +20,12 @@ const FEED_BYTES: usize = 1 << 17;
 const HEADER_BYTES: u64 = 320;
 /// What a stored block begins with; its length follows.
 const STORED_BYTES: usize = 5;
-/// The bits of an empty block that is the last: it ends a stream that is cut out of another.
+/// An empty block that is the last: its bits and their number. It ends a stream that is cut out of another.
 const LAST_BLOCK: (u32, u32) = (0b11, 10);
+/// An empty block of fixed codes: two bits more than a byte.
+const TWO_MORE: (u128, u32) = (0b10, 10);
+/// An empty block with codes of its own, a byte and all zeros for them: one bit more than twelve bytes.
+const ONE_MORE: (u128, u32) = (0x1_7d4f_ec20_0000_0000_0881_e004, 97);
 
 /// Where the slabs of an array come from.
 #[derive(Debug)]
@@ -117,8 +121,8 @@ impl SeekSource {
         Ok(())
     }
 
-    /// Inflates whole blocks in one call, as a stream of their own: the window in a stored block, their bits
-    /// moved to a byte's beginning, and an empty last block.
+    /// Inflates whole blocks in one call, as a stream of their own: the window in a stored block, blocks of
+    /// nothing up to the bit where they begin in their byte, and an empty last block behind them.
     fn blocks(
         &self,
         index: &SeekIndex,
@@ -132,29 +136,32 @@ impl SeekSource {
             _ => None,
         };
         let window_len = window.map_or(0, |window| window.len as usize);
-        let head = window.map_or(0, |_| STORED_BYTES + window_len);
+        let stored_len = window.map_or(0, |_| STORED_BYTES + window_len);
+        let (filler, filler_bits) = filler((from.bit % 8) as u32);
+        let head = stored_len + (filler_bits / 8) as usize;
         let (first, last) = (from.bit / 8, stop.bit.div_ceil(8));
-        let len = (last - first) as usize;
-        let packed = grown(&mut work.packed, head + len + 2)?;
-        let (front, rest) = packed.split_at_mut_checked(head).unwrap_or_default();
-        if let (Some(window), Some((stored, plain))) = (window, front.split_at_mut_checked(STORED_BYTES)) {
+        let len = head + (last - first) as usize + 2;
+        let packed = grown(&mut work.packed, len)?;
+        let (front, data) = packed.split_at_mut_checked(head).unwrap_or_default();
+        let (stored, filled) = front.split_at_mut_checked(stored_len).unwrap_or_default();
+        if let (Some(window), Some((stored, plain))) = (window, stored.split_at_mut_checked(STORED_BYTES)) {
             let [low, high] = (window_len as u16).to_le_bytes();
             stored.copy_from_slice(&[0, low, high, !low, !high]);
             window.inflate(&mut work.inflater, plain)?;
         }
-        let (data, end) = rest.split_at_mut_checked(len).unwrap_or_default();
-        self.packed.read_at(first, data)?;
+        let filler = filler.to_le_bytes();
+        filled.iter_mut().zip(filler).for_each(|(to, byte)| *to = byte);
+        let (packed, end) = data.split_at_mut_checked((last - first) as usize).unwrap_or_default();
+        self.packed.read_at(first, packed)?;
         end.fill(0);
-        move_down(rest, (from.bit % 8) as u32);
-        finish(rest, stop.bit - from.bit);
+        if let (Some(byte), Some(tail)) = (data.first_mut(), filler.get(filled.len())) {
+            *byte = *byte & (u8::MAX << (from.bit % 8)) | tail;
+        }
+        finish(data, stop.bit - 8 * first);
 
         let plain_len = window_len + (stop.plain - from.plain) as usize;
         let between = grown(&mut work.between, plain_len)?;
-        match work.inflater.inflate(
-            Framing::Raw,
-            work.packed.get(..head + len + 2).unwrap_or_default(),
-            between,
-        )? {
+        match work.inflater.inflate(Framing::Raw, work.packed.get(..len).unwrap_or_default(), between)? {
             Inflated::Whole { written, .. } if written == plain_len => {}
             _ => return Err(broken(from.plain)),
         }
@@ -248,20 +255,13 @@ fn is_plain(from: Mark, stop: Mark) -> bool {
     !matches!(from.place, Place::Inside(..)) && packed <= 2 * plain + MOST_BEHIND
 }
 
-/// Moves bits down by less than a byte: the first ones fall out.
-fn move_down(bytes: &mut [u8], by: u32) {
-    if by == 0 {
-        return;
-    }
-    let cells = std::cell::Cell::from_mut(bytes).as_slice_of_cells();
-    for pair in cells.windows(2) {
-        if let [low, high] = pair {
-            low.set(low.get() >> by | high.get() << (8 - by));
-        }
-    }
-    if let Some(last) = cells.last() {
-        last.set(last.get() >> by);
-    }
+/// Blocks of nothing that have this many bits more than some bytes, and the number of their bits.
+///
+/// The bits of blocks cannot be moved within their bytes, as stored ones begin with a byte.
+fn filler(more: u32) -> (u128, u32) {
+    let odd = if more % 2 == 1 { ONE_MORE } else { (0, 0) };
+    let add = |(bits, count): (u128, u32), _| (bits | TWO_MORE.0 << count, count + TWO_MORE.1);
+    (0..more / 2).fold(odd, add)
 }
 
 /// Writes an empty last block at this bit, over what stood there.
