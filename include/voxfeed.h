@@ -281,14 +281,6 @@ typedef struct {
     uint64_t reserved[4];
 } vxf_sample;
 
-/**
- * The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
- * "T2"), which are volumes on one grid, and attributes. Only headers are read until voxels are asked for.
- *
- * Threads: any thread may call any function; changes are seen by samplers that are made later.
- */
-typedef struct vxf_dataset vxf_dataset;
-
 /** How stored bytes are brought up. */
 typedef int32_t vxf_io;
 /** Through file maps on local file systems, by positional reads on network ones. */
@@ -304,6 +296,36 @@ typedef int32_t vxf_geometry;
 #define VXF_GEOMETRY_STRICT 0
 /** Equal shapes; the affines may differ. */
 #define VXF_GEOMETRY_SHAPE 1
+
+/**
+ * Which deflated volumes (.nii.gz, deflated .npz) are inflated slab by slab, and not whole.
+ *
+ * That takes an index, which the first read of a volume makes in one pass through its file. Then a slice costs
+ * about 1 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are.
+ */
+typedef int32_t vxf_seek_index;
+/** Those that are larger than cache_bytes. */
+#define VXF_SEEK_INDEX_AUTO 0
+/** None: one that is larger than cache_bytes is inflated whole for every read. */
+#define VXF_SEEK_INDEX_NEVER 1
+/**
+ * All but .npz arrays in Fortran order: for slices here and there, and for patches in random order from
+ * more volumes than cache_bytes hold together.
+ */
+#define VXF_SEEK_INDEX_ALWAYS 2
+
+/**
+ * Where the index of a volume is kept.
+ *
+ * In a file, it serves every later process until the volume's file changes; its name is the volume's with
+ * the ending .vxfindex. A file that is stale or damaged is made anew; one that cannot be written is no
+ * error, as voxels do not depend on it: the index is then kept in memory.
+ */
+typedef int32_t vxf_index_place;
+/** In a file of index_folder where that is given, else in memory. */
+#define VXF_INDEX_PLACE_AUTO 0
+/** In a file beside the volume's. */
+#define VXF_INDEX_PLACE_BESIDE 1
 
 /** How a dataset is opened. Set it up with vxf_dataset_options_init(). */
 typedef struct {
@@ -322,7 +344,28 @@ typedef struct {
      * stored.
      */
     const char *orient;
+    /** Which deflated volumes are inflated slab by slab. */
+    vxf_seek_index seek_index;
+    /** Where the index of such a volume is kept. */
+    vxf_index_place index_place;
+    /** The folder, which must exist, for files of indexes; NULL for none. */
+    const char *index_folder;
 } vxf_dataset_options;
+
+/**
+ * Writes the defaults into options of struct_size bytes.
+ *
+ * Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
+ */
+vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_size);
+
+/**
+ * The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
+ * "T2"), which are volumes on one grid, and attributes. Only headers are read until voxels are asked for.
+ *
+ * Threads: any thread may call any function; changes are seen by samplers that are made later.
+ */
+typedef struct vxf_dataset vxf_dataset;
 
 /** Where an array of a file keeps its channels, which become the channels of the entry. */
 typedef int32_t vxf_channel;
@@ -344,13 +387,6 @@ typedef struct {
     /** The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); NULL for the only one. */
     const char *inner;
 } vxf_file_options;
-
-/**
- * Writes the defaults into options of struct_size bytes.
- *
- * Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
- */
-vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_size);
 
 /**
  * Opens a file or a folder, its format told by its content; no voxel is read.

@@ -58,6 +58,8 @@ _CHOICES = {
     "device": dict(default=0, cpu=1, cuda=2, cuda_host=3),
     "io": dict(auto=0, positional=1, map=2),
     "geometry": dict(strict=0, shape=1),
+    "seek_index": dict(auto=0, never=1, always=2),
+    "index_place": dict(auto=0, beside=1),
     "channel": dict(auto=0, none=1, first=2, last=3),
     "sampler_kind": dict(whole=0, slices=1, grid=2, uniform=3),
     "border": dict(drop=0, clip=1, pad=2, shift=3),
@@ -203,7 +205,8 @@ class _LoaderStats(ctypes.Structure):
 
 class _DatasetOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("io", c_int32), ("geometry", c_int32), ("reserved", c_int32),
-                ("cache_bytes", c_uint64), ("orient", c_char_p)]
+                ("cache_bytes", c_uint64), ("orient", c_char_p), ("seek_index", c_int32), ("index_place", c_int32),
+                ("index_folder", c_char_p)]
 
 
 class _FileOptions(ctypes.Structure):
@@ -539,7 +542,7 @@ def _set(options, name, value, kind, choice, keep):
     if choice:
         value = _choice(choice, value, name)
     elif kind is c_char_p:
-        value = _encoded(value, name)
+        value = _path(value) if name.endswith("_folder") else _encoded(value, name)
         keep.append(value)
     elif kind is c_double:
         value = float(value)
@@ -739,7 +742,9 @@ class Dataset(_Object):
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
     Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes; 2
-    GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored).
+    GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never", "always":
+    which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where their
+    indexes are kept).
     Subjects are given by number or id.
     Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
     """
@@ -747,7 +752,8 @@ class Dataset(_Object):
     def __init__(self, path=None, **options):
         handle, keep = _Handle(_Dataset, _lib.dataset_free), []
         options = _options(_DatasetOptions, _lib.dataset_options_init, options,
-                           {"io": "io", "geometry": "geometry"}, keep)
+                           {"io": "io", "geometry": "geometry", "seek_index": "seek_index",
+                            "index_place": "index_place"}, keep)
         if path is None:
             _lib.dataset_new(byref(options), byref(handle.pointer))
         else:

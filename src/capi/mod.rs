@@ -18,6 +18,8 @@ pub mod library;
 
 pub mod tensor;
 
+pub mod dataset_options;
+
 pub mod dataset;
 
 pub mod dataset_cache;

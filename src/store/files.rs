@@ -107,6 +107,11 @@ struct Resident {
 }
 
 impl StoredFile {
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The bytes that the file had when it was first looked at.
     pub fn byte_len(&self) -> u64 {
         self.byte_len

@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
+mod block_stream;
 mod control_group;
 mod convert;
 pub mod cuda;
@@ -22,6 +23,7 @@ mod walk;
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
+pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};

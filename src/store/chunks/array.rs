@@ -74,8 +74,11 @@ impl<S: Source> ChunkedArray<S> {
     /// The error about a piece, with its place.
     fn at(&self, piece: &Piece, error: Error) -> Error {
         let at: Vec<String> = piece.at().iter().map(ToString::to_string).collect();
+        let chunk = format!("chunk ({})", at.join(", "));
         let Origin { path, inner, .. } = &self.header.origin;
-        error.at(format!("\"{inner}\": chunk ({})", at.join(", "))).in_file(path)
+        let error =
+            if inner.is_empty() { error.at(chunk) } else { error.at(format!("\"{inner}\": {chunk}")) };
+        error.in_file(path)
     }
 
     fn give(
