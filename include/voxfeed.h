@@ -384,7 +384,10 @@ typedef struct {
     uint32_t struct_size;
     /** Where the array keeps its channels. */
     vxf_channel channel;
-    /** The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); NULL for the only one. */
+    /**
+     * The dataset of an HDF5 file ("/data/vol"), the member of an .npz ("data") or the level of a slide ("2");
+     * NULL for the only one, of a slide the largest.
+     */
     const char *inner;
 } vxf_file_options;
 
@@ -392,7 +395,8 @@ typedef struct {
  * Opens a file or a folder, its format told by its content; no voxel is read.
  *
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
- * .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
+ * .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide is
+ * installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
  * slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
  * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
  * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.

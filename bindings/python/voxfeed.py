@@ -788,7 +788,7 @@ class Dataset(_Object):
         """Adds a file's volume to a subject; no voxel is read.
 
         Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the member of an
-        .npz; None for the only one).
+        .npz, the level of a slide such as "2"; None for the only one or the largest).
         """
         keep = []
         options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)

@@ -64,7 +64,8 @@ pub(super) fn unknown(field: &str, value: i32) -> Error {
 /// Opens a file or a folder, its format told by its content; no voxel is read.
 ///
 /// Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
-/// .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
+/// .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide is
+/// installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
 /// slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
 /// SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
 /// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
@@ -137,7 +138,8 @@ pub struct vxf_file_options {
     pub struct_size: u32,
     /// Where the array keeps its channels.
     pub channel: vxf_channel,
-    /// The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); NULL for the only one.
+    /// The dataset of an HDF5 file ("/data/vol"), the member of an .npz ("data") or the level of a slide ("2");
+    /// NULL for the only one, of a slide the largest.
     pub inner: *const c_char,
 }
 

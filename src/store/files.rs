@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Handles;
+use crate::store::slide::OpenSlides;
 use crate::sys::{FileMap, OpenFile, descriptor_limit, is_network_file};
 
 /// How stored bytes are brought up.
@@ -41,6 +42,8 @@ pub struct Files {
     lines: Arc<Lines>,
     /// The datasets that a format's library keeps open.
     pub(super) hdf5: Handles,
+    /// The open slides.
+    pub(super) slides: OpenSlides,
 }
 
 impl Files {
@@ -54,7 +57,13 @@ impl Files {
     /// Files that are read this way, of which this many are open, and this many mapped, at a time.
     fn with_limits(io: Io, open: usize, mapped: usize) -> Self {
         let lines = Lines { open: Line::new(Kind::Open, open), mapped: Line::new(Kind::Mapped, mapped) };
-        Self { io, known: Mutex::default(), lines: Arc::new(lines), hdf5: Handles::default() }
+        Self {
+            io,
+            known: Mutex::default(),
+            lines: Arc::new(lines),
+            hdf5: Handles::default(),
+            slides: OpenSlides::default(),
+        }
     }
 
     /// A file, which is looked at but not opened yet; the same for every volume in it.

@@ -27,6 +27,7 @@ mod pending;
 mod preload;
 mod pymia;
 mod save;
+mod slide;
 mod stack;
 mod subject;
 mod volume;

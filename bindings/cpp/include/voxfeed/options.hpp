@@ -130,7 +130,8 @@ struct dataset_options {
 /// Which array of a file is meant.
 struct file_options {
     voxfeed::channel channel = voxfeed::channel::automatic;
-    /// The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); empty for the only one.
+    /// The dataset of an HDF5 file ("/data/vol"), the member of an .npz ("data") or the level of a slide ("2");
+    /// empty for the only one, of a slide the largest.
     std::string inner{};
 };
 
