@@ -65,10 +65,10 @@ def draw(figures, path):
     for axes, rows, task in zip(panels[:, 0], groups, tasks):
         panel(axes, rows, TITLES[task])
     handles = [pyplot.Rectangle((0, 0), 1, 1, color=colour) for colour in (LIMIT, OURS, PEER)]
-    figure.legend(handles, ["limit of this machine", "voxfeed", "best peer"], loc="outside upper right", ncols=3,
-                  frameon=False, fontsize=9)
-    figure.suptitle("voxfeed, medians of %d rounds\n%s" % (figures["rounds"], figures["about"]), x=0.01, ha="left",
-                    fontsize=9)
+    panels[0, 0].legend(handles, ["limit of this machine", "voxfeed", "best peer"], loc="lower right", ncols=3,
+                        bbox_to_anchor=(1, 0.995), frameon=False, fontsize=9)
+    figure.suptitle("Batches of voxfeed beside limits and other readers, medians of %d\n%s"
+                    % (figures["rounds"], figures["about"]), x=0.01, ha="left", fontsize=9)
     figure.savefig(path, dpi=110)
 
 
