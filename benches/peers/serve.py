@@ -5,7 +5,7 @@
     {"do": "measure", "peer": "numpy maps", "seconds": 0.5}                 -> {"rate": 1831.2}
     {"do": "close"}                                                         the jobs of this list are done
 
-state is "plain" for formats that are read in place, else "cold" (nothing decoded is kept from one epoch to the
+state is "plain" or "device" for formats that are read in place, else "cold" (nothing decoded is kept from one epoch to the
 next) or "cached" (everything may be kept). A peer that cannot do it answers {"error": "..."}.
 """
 

@@ -14,6 +14,7 @@ use voxfeed::capi::batch::{
 use voxfeed::capi::dataset::{
     vxf_dataset, vxf_dataset_free, vxf_dataset_open, vxf_dataset_options, vxf_dataset_options_init,
 };
+use voxfeed::capi::dataset_cache::vxf_dataset_preload;
 use voxfeed::capi::library::vxf_last_error_message;
 use voxfeed::capi::loader::{
     vxf_loader, vxf_loader_free, vxf_loader_new, vxf_loader_next, vxf_loader_options_init, vxf_loader_start,
@@ -42,6 +43,13 @@ pub(crate) struct Dataset(*mut vxf_dataset);
 impl Drop for Dataset {
     fn drop(&mut self) {
         unsafe { vxf_dataset_free(self.0) };
+    }
+}
+
+impl Dataset {
+    /// Decodes all that has to be decoded.
+    pub(crate) fn preload(&self) {
+        done(unsafe { vxf_dataset_preload(self.0, 0, None, null_mut()) });
     }
 }
 

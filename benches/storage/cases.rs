@@ -31,6 +31,8 @@ impl Task {
 pub(crate) enum State {
     /// There is nothing to decode.
     Plain,
+    /// The same, in batches that only a device will read.
+    Device,
     /// Nothing from one epoch to the next; what neighbouring samples share is decoded once.
     Cold,
     /// Everything, and it is there when the clock starts.
@@ -41,6 +43,7 @@ impl State {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",
+            Self::Device => "device",
             Self::Cold => "cold",
             Self::Cached => "cached",
         }
@@ -49,6 +52,7 @@ impl State {
     /// The states in which a task is measured on formats of a kind.
     pub(crate) fn of(kind: &str, task: Task) -> &'static [Self] {
         match (kind, task) {
+            ("raw", Task::Patches) => &[Self::Plain, Self::Device],
             ("raw", _) => &[Self::Plain],
             (_, Task::Assembly) => &[Self::Cached],
             _ => &[Self::Cold, Self::Cached],
@@ -68,7 +72,7 @@ impl Case<'_> {
         let whole = self.format.kind == "whole";
         let subject = data.subject_bytes();
         match (self.state, self.task) {
-            (State::Plain | State::Cached, _) => 2 * data.subjects as u64 * subject,
+            (State::Plain | State::Device | State::Cached, _) => 2 * data.subjects as u64 * subject,
             // Three subjects are more than the threads work on, and fewer than there are.
             (State::Cold, _) if whole => 3 * subject,
             // Random patches share nothing worth keeping.

@@ -143,7 +143,8 @@ impl Packed {
 
     /// Decodes what random patches touch.
     fn patches(&self, options: &Options, data: &Data, thread: usize, seconds: f64) -> f64 {
-        let (mut room, mut decoder, mut random) = (self.room(), Decoder::new(self.codec), Random::new(thread));
+        let (mut room, mut decoder, mut random) =
+            (self.room(), Decoder::new(self.codec), Random::new(thread));
         timed(seconds, 1, || {
             let place = random.place(data, options.patch);
             for array in &self.subjects[place.subject] {

@@ -11,7 +11,7 @@ use crate::arguments::Options;
 use crate::cases::{Case, State, Task};
 use crate::data::{Data, Place};
 use crate::decode;
-use crate::rows::{add_rows, gather_rows, widen};
+use crate::rows::{Cached, Store, Streaming, add_rows, gather_rows, widen};
 
 pub(crate) type Measure<'a> = Box<dyn Fn(f64) -> f64 + 'a>;
 
@@ -24,10 +24,11 @@ pub(crate) fn of<'a>(
     if case.state == State::Cold {
         return decode::of(options, data, case);
     }
-    let (name, run): (_, fn(&Options, &Data, usize, f64) -> f64) = match case.task {
-        Task::Patches => ("gather", gather),
-        Task::Slices => ("copy", copy),
-        Task::Assembly => ("gather + add", add),
+    let (name, run): (_, fn(&Options, &Data, usize, f64) -> f64) = match (case.task, case.state) {
+        (Task::Patches, State::Device) => ("streaming gather", gather::<Streaming>),
+        (Task::Patches, _) => ("gather", gather::<Cached>),
+        (Task::Slices, _) => ("copy", copy),
+        (Task::Assembly, _) => ("gather + add", add),
     };
     Some((name, Box::new(move |seconds| on_threads(options, |number| run(options, data, number, seconds)))))
 }
@@ -114,13 +115,13 @@ impl Rows {
 }
 
 /// Copies the rows of random patches.
-fn gather(options: &Options, data: &Data, thread: usize, seconds: f64) -> f64 {
+fn gather<S: Store>(options: &Options, data: &Data, thread: usize, seconds: f64) -> f64 {
     let (mut rows, mut random) = (Rows::new(options, data, options.patch), Random::new(thread));
     timed(seconds, 2 * rows.count, || {
         let place = random.place(data, options.patch);
         let (image, label) = rows.next();
-        gather_image(data, &place, image);
-        gather_rows::<1, u8>(data.label(place.subject), data.volume, &place, label);
+        gather_image::<S>(data, &place, image);
+        gather_rows::<1, u8, S>(data.label(place.subject), data.volume, &place, label);
         1
     })
 }
@@ -164,7 +165,7 @@ fn add(options: &Options, data: &Data, thread: usize, seconds: f64) -> f64 {
         sums.fill(0.0);
         for &corner in &corners {
             let place = Place { subject: number % data.subjects, corner, extents: options.patch };
-            gather_image(data, &place, patch);
+            gather_image::<Cached>(data, &place, patch);
             add_rows(data.volume, &place, patch, sums);
         }
         number += options.threads;
@@ -192,15 +193,15 @@ fn grid(options: &Options, data: &Data) -> Vec<[usize; 3]> {
     corners
 }
 
-fn gather_image(data: &Data, place: &Place, into: &mut [f32]) {
+fn gather_image<S: Store>(data: &Data, place: &Place, into: &mut [f32]) {
     let (bytes, image) = (data.voxel_bytes(), data.image(place.subject));
     let patch = into.len() / data.channels;
     for (channel, into) in into.chunks_exact_mut(patch).enumerate() {
         let volume = &image[channel * data.voxels() * bytes..];
         match bytes {
-            1 => gather_rows::<1, f32>(volume, data.volume, place, into),
-            2 => gather_rows::<2, f32>(volume, data.volume, place, into),
-            _ => gather_rows::<4, f32>(volume, data.volume, place, into),
+            1 => gather_rows::<1, f32, S>(volume, data.volume, place, into),
+            2 => gather_rows::<2, f32, S>(volume, data.volume, place, into),
+            _ => gather_rows::<4, f32, S>(volume, data.volume, place, into),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use voxfeed::capi::loader_options::{vxf_loader_options, vxf_order};
+use voxfeed::capi::loader_options::{vxf_consumer, vxf_order};
 use voxfeed::capi::sampler::{vxf_border, vxf_sampler_kind, vxf_sampler_options};
 
 use crate::arguments::Options;
@@ -23,21 +23,13 @@ pub(crate) struct Ours<'a> {
 }
 
 impl<'a> Ours<'a> {
-    /// Opens the dataset and, where all may be kept, reads all of it once.
+    /// Opens the dataset and, where all may be kept, decodes all of it.
     pub(crate) fn open(options: &'a Options, data: &'a Data, case: &'a Case) -> Self {
         let dataset = calls::open(&case.format.open, case.cache_bytes(data)).unwrap();
-        let ours = Self { options, data, case, dataset };
         if case.state == State::Cached {
-            let loader = Loader::start(&ours.dataset, |rule| ours.tiles(rule), |rest| ours.loading(rest));
-            while loader.next().is_some() {}
+            dataset.preload();
         }
-        ours
-    }
-
-    /// Patches that cover every volume.
-    fn tiles(&self, rule: &mut vxf_sampler_options) {
-        (rule.kind, rule.border) = (vxf_sampler_kind::GRID, vxf_border::SHIFT);
-        set(&mut rule.patch_shape, self.options.patch);
+        Self { options, data, case, dataset }
     }
 
     fn rule(&self, rule: &mut vxf_sampler_options) {
@@ -50,18 +42,10 @@ impl<'a> Ours<'a> {
             }
             Task::Slices => rule.kind = vxf_sampler_kind::SLICES,
             Task::Assembly => {
-                self.tiles(rule);
+                (rule.kind, rule.border) = (vxf_sampler_kind::GRID, vxf_border::SHIFT);
+                set(&mut rule.patch_shape, self.options.patch);
                 set(&mut rule.stride, self.options.patch.map(|extent| (extent / 2).max(1)));
             }
-        }
-    }
-
-    fn loading(&self, loading: &mut vxf_loader_options) {
-        loading.batch_size = self.options.batch as u32;
-        loading.threads = self.options.threads as u32;
-        if self.case.task == Task::Assembly {
-            // Images alone, which come first.
-            loading.category_count = 1;
         }
     }
 
@@ -71,7 +55,15 @@ impl<'a> Ours<'a> {
             &self.dataset,
             |rule| self.rule(rule),
             |loading| {
-                self.loading(loading);
+                loading.batch_size = self.options.batch as u32;
+                loading.threads = self.options.threads as u32;
+                if self.case.task == Task::Assembly {
+                    // Images alone, which come first.
+                    loading.category_count = 1;
+                }
+                if self.case.state == State::Device {
+                    loading.consumer = vxf_consumer::DEVICE;
+                }
                 loading.order = if shuffled { vxf_order::SHUFFLED } else { vxf_order::SEQUENTIAL };
                 loading.endless = 1;
             },

@@ -51,8 +51,12 @@ impl Row {
         let voxels: usize = options.extents(case.task).iter().product();
         // Predictions are made from images alone.
         let label = usize::from(case.task != Task::Assembly);
-        let state =
-            if case.state == State::Plain { String::new() } else { format!(", {}", case.state.name()) };
+        let state = match case.state {
+            State::Plain => "",
+            State::Device => ", for a device",
+            State::Cold => ", cold",
+            State::Cached => ", cached",
+        };
         Self {
             task: case.task.name(),
             title: format!("{}{state}", case.format.title),
