@@ -51,6 +51,9 @@ fn main() {
 fn run(options: &Options) -> Result<(), String> {
     let data = Data::make(options)?;
     println!("{}", data.describe(options));
+    if let Some(busy) = busy() {
+        println!("{busy}");
+    }
     let mut peers = Peers::start(options, &data)?;
     let (mut rows, mut skipped) = (Vec::new(), 0);
     for (name, why) in &data.missing {
@@ -79,6 +82,15 @@ fn run(options: &Options) -> Result<(), String> {
         return Err(format!("{skipped} formats were skipped, {failed} peers failed"));
     }
     Ok(())
+}
+
+/// What to say where other programs are at work.
+fn busy() -> Option<String> {
+    let load = std::fs::read_to_string("/proc/loadavg").ok()?;
+    let load: f64 = load.split(' ').next()?.parse().ok()?;
+    let cores = std::thread::available_parallelism().ok()?.get();
+    let text = format!("other programs keep {load:.1} threads busy on {cores} cores: these are no true rates");
+    (load > 0.5 * cores as f64).then_some(text)
 }
 
 /// The rows of one format. An error is one of opening it; what goes wrong later stops the bench.

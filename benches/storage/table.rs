@@ -81,7 +81,7 @@ impl Row {
         let peer =
             best.map_or("-".to_owned(), |(name, series)| format!("{name}: {}", number(series.median(), 0)));
         format!(
-            "{:<4} {:<22} {:>8} {:>7} {:>8}  {:<20} {:>8}   {:>9}  {peer}",
+            "{:<4} {:<26} {:>8} {:>7} {:>8}  {:<20} {:>8}   {:>9}  {peer}",
             self.task,
             self.title,
             number(Some(ours), 0),
@@ -109,7 +109,7 @@ impl Row {
 
 pub(crate) fn print(rows: &[Row]) {
     println!(
-        "\n{:<4} {:<22} {:>8} {:>7} {:>8}  {:<20} {:>8}   {:>9}  best peer, per second",
+        "\n{:<4} {:<26} {:>8} {:>7} {:>8}  {:<20} {:>8}   {:>9}  best peer, per second",
         "task", "format", "ours/s", "MB/s", "limit/s", "limit", "of limit", "ours/peer"
     );
     let mut sorted: Vec<&Row> = rows.iter().collect();
