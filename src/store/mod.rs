@@ -4,8 +4,14 @@
 //! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
 
 mod array;
+#[cfg(feature = "b2nd")]
+mod b2nd;
+#[cfg(any(feature = "b2nd", feature = "zarr"))]
+mod blosc;
 mod canvas;
 mod chunks;
+#[cfg(any(feature = "b2nd", feature = "zarr"))]
+mod codec;
 mod dataset;
 mod decoded;
 mod extract;
@@ -22,6 +28,7 @@ mod nifti_save;
 mod nnunet;
 mod npy;
 mod npz;
+mod numpy;
 mod open;
 mod pending;
 mod pymia;

@@ -39,6 +39,9 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     if hdf5::knows(&head) {
         return hdf5::open(path, choice, context);
     }
+    if blosc2_frame(&head) {
+        return open_b2nd(path, choice, context);
+    }
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
     }
@@ -102,7 +105,21 @@ pub(super) fn is_volume(path: &Path) -> Result<bool> {
         return Ok(true);
     }
     let head = head(path)?;
-    Ok(npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || nifti::knows(path, &head))
+    Ok(npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || blosc2_frame(&head) || nifti::knows(path, &head))
+}
+
+/// Whether a file's first bytes are those of a Blosc2 frame.
+fn blosc2_frame(head: &[u8]) -> bool {
+    head.get(2..10) == Some(b"b2frame\0")
+}
+
+#[cfg(feature = "b2nd")]
+use crate::store::b2nd::open as open_b2nd;
+
+#[cfg(not(feature = "b2nd"))]
+fn open_b2nd(path: &Path, _: &Choice, _: &Context) -> Result<Arc<dyn Volume>> {
+    let text = "a Blosc2 array, which this build leaves out: build voxfeed with the feature b2nd";
+    Err(Error::unsupported(text).in_file(path))
 }
 
 /// The first bytes of a file.
@@ -114,8 +131,8 @@ pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The endings of names that promise a format.
-const ENDINGS: [&str; 11] =
-    [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf"];
+const ENDINGS: [&str; 12] =
+    [".npy", ".b2nd", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf"];
 
 /// The error about content that no reader knows.
 fn unknown(path: &Path, head: &[u8]) -> Error {
@@ -128,6 +145,6 @@ fn unknown(path: &Path, head: &[u8]) -> Error {
         return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
     }
     Error::unsupported(format!(
-        "the content, which begins with {shown}, is none of HDF5, npy, npz, NIfTI or a JSON manifest"
+        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI or a JSON manifest"
     ))
 }
