@@ -36,6 +36,8 @@ mod save;
 mod stack;
 mod subject;
 mod volume;
+#[cfg(feature = "zarr")]
+mod zarr;
 
 pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, OpenOptions};

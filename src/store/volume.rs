@@ -130,6 +130,9 @@ pub struct Work {
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
     pub(super) between: Vec<u8>,
+    /// Bytes between two more.
+    #[cfg(feature = "zarr")]
+    pub(super) spare: Vec<u8>,
     /// The decoders of codecs.
     #[cfg(any(feature = "b2nd", feature = "zarr"))]
     pub(super) codecs: crate::store::codec::Codecs,

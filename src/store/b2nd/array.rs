@@ -60,8 +60,11 @@ fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn V
     if let Some(axis) = grid.axes().iter().position(|axis| axis.piece > axis.chunk) {
         return Err(Error::format(format!("its blocks are larger than its chunks along axis {axis}")));
     }
-    let counts: Vec<(usize, usize)> =
-        grid.axes().iter().map(|axis| (axis.extent.div_ceil(axis.chunk), axis.chunk.div_ceil(axis.piece))).collect();
+    let counts: Vec<(usize, usize)> = grid
+        .axes()
+        .iter()
+        .map(|axis| (axis.extent.div_ceil(axis.chunk), axis.chunk.div_ceil(axis.piece)))
+        .collect();
     let too_large = || Error::format("its chunks are too large");
     let chunks = counts.iter().try_fold(1usize, |product, (chunks, _)| product.checked_mul(*chunks));
     let blocks = counts.iter().try_fold(1usize, |product, (_, blocks)| product.checked_mul(*blocks));
@@ -78,7 +81,8 @@ fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn V
     Files::read_at(path, begin, &mut stored)?;
     let places = places(&stored, chunks, &fixed)?;
     let files = Arc::clone(&context.files);
-    let source = Frame { origin, files, places, counts, sizes: (chunk, block), element: fixed.element, end: begin };
+    let source =
+        Frame { origin, files, places, counts, sizes: (chunk, block), element: fixed.element, end: begin };
     let decoded = Arc::clone(&context.decoded);
     let number = decoded.number();
     Ok(Arc::new(ChunkedArray { header, grid, swapped, fill: [0; 8], number, decoded, source }))
@@ -109,7 +113,7 @@ impl Frame {
     }
 
     fn decode_at(&self, at: u64, block: usize, work: &mut Work, into: &mut [u8]) -> Result<()> {
-        let Work { packed, between, codecs } = work;
+        let Work { packed, between, codecs, .. } = work;
         let path = &self.origin.path;
         if self.files.maps(path) {
             let map = self.files.map(path)?;
@@ -156,7 +160,9 @@ impl Source for Frame {
                 let value: &[u8] = match self.element {
                     4 => &f32::NAN.to_ne_bytes(),
                     8 => &f64::NAN.to_ne_bytes(),
-                    _ => return Err(Error::format("chunks of NaN whose elements have neither 4 nor 8 bytes")),
+                    _ => {
+                        return Err(Error::format("chunks of NaN whose elements have neither 4 nor 8 bytes"));
+                    }
                 };
                 into.chunks_exact_mut(value.len()).for_each(|element| element.copy_from_slice(value));
                 Ok(())

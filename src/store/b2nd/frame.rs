@@ -35,7 +35,10 @@ impl Fixed {
         let byte = |at: usize| bytes.get(at).copied().unwrap_or_default();
         let flags = byte(25);
         if flags & 15 > 3 {
-            return Err(Error::unsupported(format!("Blosc2 frame of version {}, expected at most 3", flags & 15)));
+            return Err(Error::unsupported(format!(
+                "Blosc2 frame of version {}, expected at most 3",
+                flags & 15
+            )));
         }
         if flags >> 6 != 0 {
             return Err(Error::unsupported("a Blosc2 frame whose chunks or blocks vary in length"));
@@ -48,8 +51,10 @@ impl Fixed {
         let header = size(bytes.get(11..15).unwrap_or_default()).filter(|&header| header >= FIXED_BYTES);
         let header = header.filter(|&header| header <= MOST_HEADER_BYTES).ok_or_else(broken)?;
         let frame = u64::try_from(big_endian(bytes.get(16..24).unwrap_or_default())).map_err(|_| broken())?;
-        let packed = u64::try_from(big_endian(bytes.get(39..47).unwrap_or_default())).map_err(|_| broken())?;
-        let element = size(bytes.get(48..52).unwrap_or_default()).filter(|&len| len > 0).ok_or_else(broken)?;
+        let packed =
+            u64::try_from(big_endian(bytes.get(39..47).unwrap_or_default())).map_err(|_| broken())?;
+        let element =
+            size(bytes.get(48..52).unwrap_or_default()).filter(|&len| len > 0).ok_or_else(broken)?;
         if (header as u64).checked_add(packed).is_none_or(|index| index >= frame) {
             return Err(broken());
         }
@@ -89,7 +94,8 @@ impl Layer {
             }
         }
         let Some(place) = place else {
-            let text = "a Blosc2 frame without the shape of an array: write it with b2nd, as blosc2.asarray does";
+            let text =
+                "a Blosc2 frame without the shape of an array: write it with b2nd, as blosc2.asarray does";
             return Err(Error::unsupported(text));
         };
         let mut outer = Pack { rest: header.get(place..).unwrap_or_default() };

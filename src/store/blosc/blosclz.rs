@@ -88,7 +88,8 @@ mod tests {
     #[test]
     fn damaged_streams_are_refused() {
         let mut into = [0u8; 16];
-        for packed in [&[][..], &[31], &[0, 1, 0b0010_0000, 9], &[0, 1, 0b1110_0000, 255, 255, 3, 0], &[0, 1]] {
+        for packed in [&[][..], &[31], &[0, 1, 0b0010_0000, 9], &[0, 1, 0b1110_0000, 255, 255, 3, 0], &[0, 1]]
+        {
             assert!(decode(packed, &mut into).is_none(), "{packed:?}");
         }
     }

@@ -354,7 +354,9 @@ impl Chunk {
             6 => format!("of the plug-in {}", self.codec_id),
             other => format!("{other}"),
         };
-        Err(Error::unsupported(format!("Blosc codec {name}: BloscLZ, LZ4, LZ4HC, zlib and Zstandard are read")))
+        Err(Error::unsupported(format!(
+            "Blosc codec {name}: BloscLZ, LZ4, LZ4HC, zlib and Zstandard are read"
+        )))
     }
 }
 

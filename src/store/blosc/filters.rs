@@ -84,7 +84,9 @@ pub(super) fn unshuffle_bits(element: usize, from: &[u8], into: &mut [u8]) {
 
 /// The transpose of 8 x 8 bits: bit `c` of byte `r` becomes bit `r` of byte `c`.
 fn transposed(mut bits: u64) -> u64 {
-    for (shift, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)] {
+    for (shift, mask) in
+        [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0x0000_0000_F0F0_F0F0)]
+    {
         let change = (bits ^ (bits >> shift)) & mask;
         bits ^= change ^ (change << shift);
     }
