@@ -97,7 +97,7 @@ pub struct vxf_dataset_options {
     pub geometry: vxf_geometry,
     /// Room, 0.
     pub reserved: i32,
-    /// The bytes of decoded volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
+    /// The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB.
     pub cache_bytes: u64,
     /// The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as
     /// stored.
@@ -160,8 +160,8 @@ pub unsafe extern "C" fn vxf_dataset_options_init(
 /// Opens a file or a folder, its format told by its content; no voxel is read.
 ///
 /// Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
-/// .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
-/// slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+/// .b2nd, .nii, .nii.gz, .hdr with .img. Folders: a Zarr array (version 2 or 3) or a group of one, with a
+/// manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
 /// SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
 /// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
 /// options may be NULL. Free with vxf_dataset_free().
@@ -233,7 +233,8 @@ pub struct vxf_file_options {
     pub struct_size: u32,
     /// Where the array keeps its channels.
     pub channel: vxf_channel,
-    /// The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); NULL for the only one.
+    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1") or the member of an
+    /// .npz ("data"); NULL for the only one, and for the finest of a multiscale image.
     pub inner: *const c_char,
 }
 
