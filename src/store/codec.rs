@@ -45,17 +45,15 @@ impl Codecs {
         whole("Zstandard", found, len)
     }
 
-    /// Decodes a block of LZ4 that fills `into`, with the dictionary where it has bytes.
+    /// Decodes a block of LZ4 that fills `into`.
     ///
     /// # Errors
     /// `Format` where it is damaged or of another length.
-    pub(super) fn lz4(&mut self, packed: &[u8], dictionary: &[u8], into: &mut [u8]) -> Result<()> {
+    pub(super) fn lz4(&mut self, packed: &[u8], into: &mut [u8]) -> Result<()> {
         let len = into.len();
-        let done = match dictionary {
-            [] => lz4_flex::block::decompress_into(packed, into),
-            _ => lz4_flex::block::decompress_into_with_dict(packed, into, dictionary),
-        };
-        whole("LZ4", done.map_err(|_| Error::format("damaged LZ4 data"))?, len)
+        let most = i32::try_from(len).map_err(|_| Error::unsupported("LZ4 data of more than 2 GiB"))?;
+        let found = lz4::block::decompress_to_buffer(packed, Some(most), into);
+        whole("LZ4", found.map_err(|_| Error::format("damaged LZ4 data"))?, len)
     }
 
     /// Decodes a zlib stream that fills `into`.

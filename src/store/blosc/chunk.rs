@@ -347,7 +347,8 @@ impl Chunk {
                 let damaged = || Error::format("damaged BloscLZ data");
                 return blosclz::decode(packed, into).ok_or_else(damaged);
             }
-            1 => return codecs.lz4(packed, dictionary, into),
+            1 if dictionary.is_empty() => return codecs.lz4(packed, into),
+            1 => "LZ4 with a dictionary".to_owned(),
             3 => return codecs.zlib(packed, into),
             4 => return codecs.zstd(packed, dictionary, into),
             2 => "Snappy".to_owned(),

@@ -146,7 +146,7 @@ impl Step {
                 let (size, packed) =
                     bytes.split_first_chunk::<4>().ok_or_else(|| Error::format("truncated LZ4 data"))?;
                 expect(u32::from_le_bytes(*size) as usize, into.len())?;
-                codecs.lz4(packed, &[], into)
+                codecs.lz4(packed, into)
             }
             Step::Checksum | Step::Shuffle(_) => Err(Error::internal("a codec that does not compress")),
         }
