@@ -312,7 +312,7 @@ typedef struct {
     vxf_geometry geometry;
     /** Room, 0. */
     int32_t reserved;
-    /** The bytes of decoded volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB. */
+    /** The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB. */
     uint64_t cache_bytes;
     /**
      * The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as
@@ -338,7 +338,10 @@ typedef struct {
     uint32_t struct_size;
     /** Where the array keeps its channels. */
     vxf_channel channel;
-    /** The dataset of an HDF5 file ("/data/vol") or the member of an .npz ("data"); NULL for the only one. */
+    /**
+     * The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1") or the member of an
+     * .npz ("data"); NULL for the only one, and for the finest of a multiscale image.
+     */
     const char *inner;
 } vxf_file_options;
 
@@ -353,8 +356,8 @@ vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_
  * Opens a file or a folder, its format told by its content; no voxel is read.
  *
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
- * .nii, .nii.gz, .hdr with .img. Folders: with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's
- * slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+ * .b2nd, .nii, .nii.gz, .hdr with .img. Folders: a Zarr array (version 2 or 3) or a group of one, with a
+ * manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
  * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
  * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
  * options may be NULL. Free with vxf_dataset_free().
