@@ -213,12 +213,29 @@ fn a_folder_of_nifti_reads_gzip_and_pairs_once() {
 }
 
 #[test]
-fn blosc_arrays_of_nnunet_are_unsupported_with_the_way_out() {
+#[cfg(feature = "b2nd")]
+fn blosc_arrays_of_nnunet_are_cases_with_their_channels() {
+    let folder = TempDir::new().unwrap();
+    write(
+        &folder,
+        "dataset.json",
+        r#"{"channel_names": {"0": "T1", "1": "T2"}, "labels": {"background": 0}}"#,
+    );
+    for name in ["case.b2nd", "case_seg.b2nd"] {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/formats/b2nd_channels.b2nd");
+        fs::create_dir_all(folder.path().join("nnUNetPlans_3d_fullres")).unwrap();
+        fs::copy(source, folder.path().join("nnUNetPlans_3d_fullres").join(name)).unwrap();
+    }
+    assert_eq!(outline(&open(folder.path()).unwrap()), ["case images(T1,T2) labels(seg)"]);
+}
+
+#[test]
+fn a_broken_blosc_array_is_no_case() {
     let folder = TempDir::new().unwrap();
     write(&folder, "case.b2nd", "x");
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unsupported);
-    assert!(error.message().contains(".b2nd") && error.message().contains(".npy"), "{error}");
+    assert_eq!(error.kind(), ErrorKind::Format);
+    assert!(error.message().contains("case.b2nd"), "{error}");
 }
 
 const MANIFEST: &str = r#"{

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::{self, Hdf5File};
-use crate::store::open::{head, is_volume};
+use crate::store::open::{head, is_volume, is_volume_folder};
 use crate::store::{Choice, Context, Dataset, Entry, Subject, medsegpy, volume};
 
 /// The words that make an entry or a category one of labels.
@@ -43,7 +43,9 @@ const MOST_DEPTH: usize = 4;
 pub(super) fn open(path: &Path, context: Context) -> Result<Dataset> {
     let (mut files, mut folders) = (Vec::new(), Vec::new());
     for item in list(path)? {
-        if item.is_dir() {
+        if is_volume_folder(&item) {
+            files.push(item);
+        } else if item.is_dir() {
             folders.push(item);
         } else if is_volume(&item)? {
             files.push(item);
@@ -62,7 +64,7 @@ pub(super) fn open(path: &Path, context: Context) -> Result<Dataset> {
         }
     }
     if dataset.subjects().is_empty() {
-        let text = "the folder has no volumes: expected files of HDF5, npy, npz or NIfTI as <subject>.<ext>, \
+        let text = "the folder has no volumes: expected files of HDF5, npy, npz, b2nd, Zarr or NIfTI as <subject>.<ext>, \
                     <subject>/<entry>.<ext> or images/<subject>.<ext> beside labels/<subject>.<ext>, an \
                     nnU-Net data set, or a manifest.json";
         return Err(Error::not_found(text).in_file(path));
@@ -72,7 +74,7 @@ pub(super) fn open(path: &Path, context: Context) -> Result<Dataset> {
 
 /// The subject of one file.
 pub(super) fn single(path: &Path, context: &Context) -> Result<Subject> {
-    if hdf5::knows(&head(path)?) {
+    if !path.is_dir() && hdf5::knows(&head(path)?) {
         let file = Hdf5File::open(path)?;
         if medsegpy::knows_scan(&file) {
             return medsegpy::open_scan(&file, context);
@@ -171,7 +173,9 @@ fn add_folders(dataset: &mut Dataset, folders: &[PathBuf]) -> Result<()> {
 fn volumes(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for item in list(folder)? {
-        if item.is_dir() {
+        if is_volume_folder(&item) {
+            found.push(item);
+        } else if item.is_dir() {
             if depth < MOST_DEPTH {
                 found.extend(volumes(&item, depth + 1)?);
             }

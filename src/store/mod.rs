@@ -4,8 +4,14 @@
 //! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
 
 mod array;
+#[cfg(feature = "b2nd")]
+mod b2nd;
+#[cfg(any(feature = "b2nd", feature = "zarr"))]
+mod blosc;
 mod canvas;
 mod chunks;
+#[cfg(any(feature = "b2nd", feature = "zarr"))]
+mod codec;
 mod dataset;
 mod decoded;
 mod deflated;
@@ -22,6 +28,7 @@ mod nifti_save;
 mod nnunet;
 mod npy;
 mod npz;
+mod numpy;
 mod open;
 mod pending;
 mod preload;
@@ -31,6 +38,8 @@ mod slide;
 mod stack;
 mod subject;
 mod volume;
+#[cfg(feature = "zarr")]
+mod zarr;
 mod zlib;
 
 pub use array::{FileArray, MemoryArray};

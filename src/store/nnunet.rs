@@ -1,7 +1,8 @@
 //! nnU-Net's folders: raw data sets, and those that its preprocessing has made.
 //!
 //! Source: nnU-Net v2, `documentation/dataset_format.md`; the Medical Segmentation Decathlon's folders are
-//! of the same kind. Of preprocessed folders `.npz` and `.npy` are read; `.pkl` is code and never opened.
+//! of the same kind. Of preprocessed folders `.b2nd`, `.npz` and `.npy` are read; `.pkl` is code and never
+//! opened.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -22,12 +23,15 @@ struct Description {
     cases: Option<serde_json::Map<String, Value>>,
 }
 
+/// The endings of preprocessed cases whose labels have a file of their own, the first one found being read.
+const PAIRED: [&str; 2] = ["npy", "b2nd"];
+
 /// The image files of each case by channel; a file without a channel number holds them all.
 type Cases = BTreeMap<String, BTreeMap<Option<usize>, PathBuf>>;
 
 /// Whether a folder is one of nnU-Net's.
 pub(super) fn knows(path: &Path) -> Result<bool> {
-    Ok(description(path)?.is_some() || !preprocessed_ids(path)?.is_empty() || has_blosc(path)?)
+    Ok(description(path)?.is_some() || !preprocessed_ids(path)?.is_empty())
 }
 
 /// Opens a raw or a preprocessed folder.
@@ -153,12 +157,12 @@ fn add_image(
 
 /// The folder of preprocessed arrays: this one, or the only such one in it.
 fn preprocessed_folder(path: &Path) -> Result<PathBuf> {
-    if !preprocessed_ids(path)?.is_empty() || has_blosc(path)? {
+    if !preprocessed_ids(path)?.is_empty() {
         return Ok(path.to_owned());
     }
     let mut found = Vec::new();
     for item in list(path)? {
-        if item.is_dir() && (!preprocessed_ids(&item)?.is_empty() || has_blosc(&item)?) {
+        if item.is_dir() && !preprocessed_ids(&item)?.is_empty() {
             found.push(item);
         }
     }
@@ -176,25 +180,27 @@ fn preprocessed_folder(path: &Path) -> Result<PathBuf> {
     }
 }
 
-/// `<id>.npy` with `<id>_seg.npy`, or `<id>.npz` with the arrays "data" and "seg".
+/// `<id>.b2nd` with `<id>_seg.b2nd`, `<id>.npy` with `<id>_seg.npy`, or `<id>.npz` with the arrays "data" and
+/// "seg".
 fn add_preprocessed(folder: &Path, about: &Description, dataset: &mut Dataset) -> Result<()> {
-    let ids = preprocessed_ids(folder)?;
-    if ids.is_empty() {
-        let text = "its cases are Blosc2 arrays (.b2nd), which this build does not read: write them as .npy, \
-                    <id>.npy and <id>_seg.npy, or preprocess with a release of nnU-Net that writes .npz";
-        return Err(Error::unsupported(text).in_file(folder));
-    }
-    for id in ids {
-        let (plain, seg) = (folder.join(format!("{id}.npy")), folder.join(format!("{id}_seg.npy")));
-        let packed = folder.join(format!("{id}.npz"));
+    for id in preprocessed_ids(folder)? {
         let choice =
             |inner: Option<&str>| Choice { inner: inner.map(str::to_owned), channel: ChannelPlace::First };
         let context = dataset.context();
-        let (images, labels) = if plain.exists() && seg.exists() {
-            (volume(&plain, &choice(None), context)?, volume(&seg, &choice(None), context)?)
-        } else {
-            let open = |member| volume(&packed, &choice(Some(member)), context);
-            (open("data")?, open("seg")?)
+        let pair = PAIRED.into_iter().find_map(|ending| {
+            let (images, labels) = (format!("{id}.{ending}"), format!("{id}_seg.{ending}"));
+            let (images, labels) = (folder.join(images), folder.join(labels));
+            (images.exists() && labels.exists()).then_some((images, labels))
+        });
+        let (images, labels) = match pair {
+            Some((images, labels)) => {
+                (volume(&images, &choice(None), context)?, volume(&labels, &choice(None), context)?)
+            }
+            None => {
+                let packed = folder.join(format!("{id}.npz"));
+                let open = |member| volume(&packed, &choice(Some(member)), context);
+                (open("data")?, open("seg")?)
+            }
         };
         let mut subject = Subject::new(id);
         add_image(&mut subject, about, (None, &images), context)?;
@@ -213,17 +219,13 @@ fn preprocessed_ids(folder: &Path) -> Result<BTreeSet<String>> {
     let ids = names.iter().filter_map(|name| {
         let (id, ending) = name.rsplit_once('.')?;
         let whole = match ending {
-            "npy" => names.contains(&format!("{id}_seg.npy")),
+            paired if PAIRED.contains(&paired) => names.contains(&format!("{id}_seg.{paired}")),
             "npz" => names.contains(&format!("{id}.pkl")),
             _ => false,
         };
         whole.then(|| id.to_owned())
     });
     Ok(ids.collect())
-}
-
-fn has_blosc(folder: &Path) -> Result<bool> {
-    Ok(list(folder)?.iter().any(|path| path.extension().is_some_and(|ending| ending == "b2nd")))
 }
 
 /// What a folder's dataset.json says, where it is nnU-Net's.

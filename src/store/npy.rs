@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::store::numpy::{channel_place, numpy_dtype};
 use crate::store::{ArrayLayout, ChannelPlace, Choice, Context, FileArray, Header, Origin, Volume};
 use crate::voxel::{DType, MAX_AXES};
 
@@ -82,18 +83,7 @@ impl NpyHeader {
     /// The volume's header and strides, its channel axis where `channel` says.
     pub(super) fn describe(&self, channel: ChannelPlace, origin: Origin) -> Result<(Header, ArrayLayout)> {
         let extents = &self.extents;
-        let place = match (channel, extents.len()) {
-            (ChannelPlace::Unsaid, 0..=3) => ChannelPlace::None,
-            (ChannelPlace::Unsaid, 4) => ChannelPlace::First,
-            (ChannelPlace::Unsaid, axes) => {
-                let text = format!("an array of {axes} axes: say where its channel axis is, if it has one");
-                return Err(Error::argument(text));
-            }
-            (said, _) => said,
-        };
-        if extents.contains(&0) {
-            return Err(Error::unsupported(format!("an empty array of shape {extents:?}")));
-        }
+        let place = channel_place(channel, extents)?;
         let (shape, channels) = place.split(extents)?;
         let header = Header { shape, channels, dtype: self.dtype, scale: None, affine: None, origin };
         let byte_len = header.byte_len().map_err(|error| Error::format(error.message()))?;
@@ -229,27 +219,8 @@ impl<'a> Text<'a> {
             return Err(Error::unsupported(format!("structured dtype {shown} of an npy array")));
         }
         let descr = self.string()?;
-        let (order, name) = match descr.chars().next() {
-            Some(order @ ('<' | '>' | '|' | '=')) => (order, descr.get(1..).unwrap_or_default()),
-            _ => ('=', descr),
-        };
-        let dtype = match name {
-            "b1" | "?" => DType::Bool,
-            "u1" => DType::U8,
-            "i1" => DType::I8,
-            "u2" => DType::U16,
-            "i2" => DType::I16,
-            "u4" => DType::U32,
-            "i4" => DType::I32,
-            "u8" => DType::U64,
-            "i8" => DType::I64,
-            "f2" => DType::F16,
-            "f4" => DType::F32,
-            "f8" => DType::F64,
-            _ => return Err(Error::unsupported(format!("dtype \"{descr}\" of an npy array"))),
-        };
-        let other = if cfg!(target_endian = "little") { '>' } else { '<' };
-        Ok((dtype, order == other && dtype.byte_len() > 1))
+        let unknown = || Error::unsupported(format!("dtype \"{descr}\" of an npy array"));
+        numpy_dtype(descr).ok_or_else(unknown)
     }
 }
 

@@ -99,6 +99,9 @@ fn find(archive: &Archive, wanted: Option<&str>) -> Result<(usize, String)> {
         found.map(|&(index, name)| (index, name.to_owned()))
     };
     match (wanted, members.as_slice()) {
+        (_, []) if names.iter().any(|name| is_zarr(name)) => {
+            Err(Error::unsupported("a Zarr store in a zip archive: unpack it into a folder"))
+        }
         (_, []) => Err(Error::not_found("a zip archive without an npy array")),
         (Some(wanted), _) => named(wanted.strip_suffix(".npy").unwrap_or(wanted))
             .ok_or_else(|| Error::not_found(format!("no array \"{wanted}\": there are {}", known()))),
@@ -106,4 +109,10 @@ fn find(archive: &Archive, wanted: Option<&str>) -> Result<(usize, String)> {
         (None, _) => named(USUAL_MEMBER)
             .ok_or_else(|| Error::argument(format!("several arrays, name one of them: {}", known()))),
     }
+}
+
+/// Whether a member is the metadata of a Zarr array or group.
+fn is_zarr(name: &str) -> bool {
+    let own = name.rsplit('/').next().unwrap_or_default();
+    ["zarr.json", ".zarray", ".zgroup"].contains(&own)
 }

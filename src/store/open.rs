@@ -30,6 +30,12 @@ const HEAD_BYTES: usize = 4104;
 /// `NotFound` or `Io` where it cannot be opened, `Format` where it is broken, `Unsupported` where no
 /// reader knows it.
 pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
+    if path.is_dir() {
+        return match is_volume_folder(path) {
+            true => open_zarr(path, choice, context),
+            false => Err(unknown_folder(path)),
+        };
+    }
     let head = head(path)?;
     if npy::knows(&head) {
         return npy::open(path, choice, context);
@@ -39,6 +45,9 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     }
     if hdf5::knows(&head) {
         return hdf5::open(path, choice, context);
+    }
+    if blosc2_frame(&head) {
+        return open_b2nd(path, choice, context);
     }
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
@@ -51,8 +60,14 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
 
 /// Opens a file or a folder as a dataset.
 pub(super) fn dataset(path: &Path, context: Context) -> Result<Dataset> {
-    if path.is_dir() {
+    if path.is_dir() && !is_volume_folder(path) {
         return folder_dataset(path, context);
+    }
+    if path.is_dir() {
+        let mut dataset = Dataset::in_context(context);
+        let subject = folder::single(path, dataset.context())?;
+        dataset.add_subject(subject)?;
+        return Ok(dataset);
     }
     let head = head(path)?;
     if manifest::knows(&head) {
@@ -106,7 +121,48 @@ pub(super) fn is_volume(path: &Path) -> Result<bool> {
         return Ok(true);
     }
     let head = head(path)?;
-    Ok(npy::knows(&head) || npz::knows(&head) || hdf5::knows(&head) || nifti::knows(path, &head))
+    Ok(npy::knows(&head)
+        || npz::knows(&head)
+        || hdf5::knows(&head)
+        || blosc2_frame(&head)
+        || nifti::knows(path, &head))
+}
+
+/// Whether a file's first bytes are those of a Blosc2 frame.
+fn blosc2_frame(head: &[u8]) -> bool {
+    head.get(2..10) == Some(b"b2frame\0")
+}
+
+/// Whether a folder is itself a volume, or a group of them.
+pub(super) fn is_volume_folder(path: &Path) -> bool {
+    ["zarr.json", ".zarray", ".zgroup"].iter().any(|name| path.join(name).is_file())
+}
+
+/// The error about a folder that is no volume.
+fn unknown_folder(path: &Path) -> Error {
+    let text = match path.join("chunks.b2frame").is_file() {
+        true => "a sparse Blosc2 frame: write it as one contiguous file",
+        false => "a folder, and neither a Zarr array nor a group of them",
+    };
+    Error::unsupported(text).in_file(path)
+}
+
+#[cfg(feature = "zarr")]
+use crate::store::zarr::open as open_zarr;
+
+#[cfg(not(feature = "zarr"))]
+fn open_zarr(path: &Path, _: &Choice, _: &Context) -> Result<Arc<dyn Volume>> {
+    let text = "a Zarr array, which this build leaves out: build voxfeed with the feature zarr";
+    Err(Error::unsupported(text).in_file(path))
+}
+
+#[cfg(feature = "b2nd")]
+use crate::store::b2nd::open as open_b2nd;
+
+#[cfg(not(feature = "b2nd"))]
+fn open_b2nd(path: &Path, _: &Choice, _: &Context) -> Result<Arc<dyn Volume>> {
+    let text = "a Blosc2 array, which this build leaves out: build voxfeed with the feature b2nd";
+    Err(Error::unsupported(text).in_file(path))
 }
 
 /// The first bytes of a file.
@@ -118,8 +174,9 @@ pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// The endings of names that promise a format.
-const ENDINGS: [&str; 11] =
-    [".npy", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf"];
+const ENDINGS: [&str; 12] = [
+    ".npy", ".b2nd", ".npz", ".nii", ".nii.gz", ".hdr", ".hdr.gz", ".img", ".img.gz", ".h5", ".hdf5", ".hdf",
+];
 
 /// The error about content that no reader knows.
 fn unknown(path: &Path, head: &[u8]) -> Error {
@@ -132,6 +189,7 @@ fn unknown(path: &Path, head: &[u8]) -> Error {
         return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
     }
     Error::unsupported(format!(
-        "the content, which begins with {shown}, is none of HDF5, npy, npz, NIfTI, a slide or a JSON manifest"
+        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI, a slide or a JSON \
+         manifest"
     ))
 }

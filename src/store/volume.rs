@@ -134,6 +134,9 @@ pub struct Work {
     pub(super) inflater: Inflater,
     /// The decoder of short deflated data.
     pub(super) starter: Starter,
+    /// The decoders of codecs.
+    #[cfg(any(feature = "b2nd", feature = "zarr"))]
+    pub(super) codecs: crate::store::codec::Codecs,
 }
 
 impl Scratch {

@@ -1,4 +1,4 @@
-"""Makes tests/data/formats with numpy and nibabel, and expected.json with what they read there.
+"""Makes tests/data/formats with numpy, nibabel and blosc2, and expected.json with what they read there.
 
     python make_formats.py
 
@@ -13,6 +13,7 @@ import os
 import struct
 import zipfile
 
+import blosc2
 import nibabel as nib
 import numpy as np
 
@@ -347,6 +348,79 @@ def refuse_nifti(content, i2):
     write("x_unsupported_text.txt", b"volumes are stored elsewhere\n")
 
 
+CODECS = ["BLOSCLZ", "LZ4", "LZ4HC", "ZLIB", "ZSTD"]
+
+
+def pack(name, array, filters=("SHUFFLE",), codec="ZSTD", chunks=None, blocks=None, **more):
+    """Writes an array as Blosc2 does, one thread doing all the work so that the bytes are always the same."""
+    filters = [getattr(blosc2.Filter, filter) for filter in filters]
+    options = {"codec": getattr(blosc2.Codec, codec), "clevel": 5, "filters": filters, "nthreads": 1}
+    options["filters_meta"] = [10 if filter == blosc2.Filter.TRUNC_PREC else 0 for filter in filters]
+    options.update(more)
+    where = {"urlpath": path(name), "mode": "w", "contiguous": True}
+    return blosc2.asarray(array, chunks=chunks, blocks=blocks, cparams=options, dparams={"nthreads": 1}, **where)
+
+
+def make_b2nd():
+    cut = {"chunks": (6, 5, 8), "blocks": (3, 5, 3)}
+    smooth = (np.arange(9 * 10 * 11).reshape(9, 10, 11) // 7).astype("i2")
+    for number, dtype in enumerate(DTYPES):
+        for order in "<>":
+            stored = numbers(dtype, (9, 10, 11)).astype(np.dtype(dtype).newbyteorder(order))
+            if stored.dtype.itemsize > 1 or order == "<":
+                name = "b2nd_%s_%s.b2nd" % (dtype, "le" if order == "<" else "be")
+                pack(name, stored, codec=CODECS[number % len(CODECS)], **cut)
+                expect(name, stored.astype(dtype))
+    pipelines = [(), ("BITSHUFFLE",), ("DELTA",), ("DELTA", "SHUFFLE"), ("SHUFFLE", "BYTEDELTA")]
+    for filters in pipelines:
+        for codec in CODECS:
+            name = "b2nd_%s_%s.b2nd" % ("_".join(filters).lower() or "plain", codec.lower())
+            pack(name, smooth, filters, codec, **cut)
+            expect(name, smooth)
+    for name, split in [("always", "ALWAYS_SPLIT"), ("never", "NEVER_SPLIT")]:
+        pack("b2nd_%s_split.b2nd" % name, smooth, codec="LZ4", splitmode=getattr(blosc2.SplitMode, split), **cut)
+        expect("b2nd_%s_split.b2nd" % name, smooth)
+    many = (np.arange(64000).reshape(40, 40, 40) // 7).astype("i2")
+    pack("b2nd_dictionary.b2nd", many, use_dict=True, chunks=many.shape, blocks=(5, 40, 40))
+    expect("b2nd_dictionary.b2nd", many)
+    pack("b2nd_stored.b2nd", smooth, clevel=0, **cut)
+    expect("b2nd_stored.b2nd", smooth)
+    rounded = pack("b2nd_trunc_prec.b2nd", numbers("f4", (9, 10, 11)), ("TRUNC_PREC", "SHUFFLE"), **cut)
+    expect("b2nd_trunc_prec.b2nd", rounded[:])
+    channels = numbers("f4", (2, 5, 6, 7))
+    pack("b2nd_channels.b2nd", channels, chunks=(1, 4, 6, 4), blocks=(1, 4, 3, 4))
+    expect("b2nd_channels.b2nd", channels, channels=2)
+    pack("b2nd_two_axes.b2nd", numbers("u1", (9, 10)), chunks=(4, 10), blocks=(2, 3))
+    expect("b2nd_two_axes.b2nd", numbers("u1", (9, 10)))
+    holes = np.zeros((9, 10, 11), "f4")
+    holes[6:, :5, :8] = numbers("f4", (3, 5, 8))
+    pack("b2nd_holes.b2nd", holes, **cut)
+    expect("b2nd_holes.b2nd", holes)
+    where = {"mode": "w", "contiguous": True, "cparams": {"nthreads": 1}}
+    for name, array in [
+        ("b2nd_zeros.b2nd", blosc2.zeros((9, 10, 11), "i4", urlpath=path("b2nd_zeros.b2nd"), **cut, **where)),
+        ("b2nd_full.b2nd", blosc2.full((9, 10, 11), 7, "i4", urlpath=path("b2nd_full.b2nd"), **cut, **where)),
+    ]:
+        expect(name, array[:])
+    chunk = blosc2.SChunk(chunksize=400, data=bytes(range(200)) * 4, urlpath=path("x_unsupported_frame.b2nd"),
+                          mode="w", contiguous=True, cparams={"nthreads": 1})
+    del chunk
+    record = np.zeros((4, 5), [("a", "<i4"), ("b", "<f4")])
+    pack("x_unsupported_record.b2nd", record)
+    pack("x_argument_five_axes.b2nd", numbers("u1", (1, 2, 3, 4, 5)))
+    with open(path("b2nd_plain_zstd.b2nd"), "rb") as file:
+        content = file.read()
+    write("x_format_truncated.b2nd", content[:-1])
+    write("x_format_header_cut.b2nd", content[:60])
+    write("x_format_layer_cut.b2nd", content[:120])
+    write("x_unsupported_version.b2nd", content[:25] + b"\x1f" + content[26:])
+    write("x_unsupported_sparse.b2nd", content[:26] + b"\x01" + content[27:])
+    write("x_format_sizes.b2nd", content[:39] + b"\x7f" * 8 + content[47:])
+    start = struct.unpack(">i", content[11:15])[0]
+    write("x_format_chunk.b2nd", content[:start] + b"\xff" * 40 + content[start + 40:])
+    write("x_format_magic.b2nd", b"\0" * 20 + content[20:])
+
+
 def main():
     os.makedirs(FOLDER, exist_ok=True)
     for name in os.listdir(FOLDER):
@@ -354,6 +428,7 @@ def main():
     make_npy()
     make_npz()
     make_nifti()
+    make_b2nd()
     lines = ["%s: %s" % (json.dumps(name), json.dumps(entry, sort_keys=True)) for name, entry in EXPECTED.items()]
     write("expected.json", ("{\n" + ",\n".join(sorted(lines)) + "\n}\n").encode())
 

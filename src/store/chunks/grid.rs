@@ -52,6 +52,8 @@ pub(in crate::store) struct Grid {
     channel: ChannelPlace,
     piece_voxels: usize,
     pieces: u64,
+    /// The voxels from one position to the next in a piece, axes as in the array.
+    steps: [usize; MAX_RANK],
 }
 
 /// One piece of an array.
@@ -99,7 +101,22 @@ impl Grid {
             piece_voxels.ok_or_else(|| Error::format("its chunks have more than 2^32 voxels"))?;
         let pieces = axes.iter().try_fold(1u64, |product, axis| product.checked_mul(axis.count() as u64));
         let pieces = pieces.ok_or_else(|| Error::format("it has more chunks than 64 bits count"))?;
-        Ok(Self { axes, channel, piece_voxels, pieces })
+        let order: Vec<usize> = (0..axes.len()).collect();
+        let grid = Self { axes, channel, piece_voxels, pieces, steps: [0; MAX_RANK] };
+        Ok(grid.stored_in(&order))
+    }
+
+    /// The same grid, its pieces keeping their axes in this order, slowest first.
+    #[must_use]
+    pub(in crate::store) fn stored_in(mut self, order: &[usize]) -> Self {
+        let mut step = 1;
+        for &index in order.iter().rev() {
+            if let (Some(slot), Some(axis)) = (self.steps.get_mut(index), self.axes.get(index)) {
+                *slot = step;
+                step *= axis.piece;
+            }
+        }
+        self
     }
 
     /// The voxels of a piece, those beyond the array counted.
@@ -132,17 +149,9 @@ impl Grid {
 
     /// The voxels from one position to the next in a piece: channel first, then the spatial axes.
     pub(super) fn strides(&self) -> [isize; MAX_RANK] {
-        let mut dense = [0isize; MAX_RANK];
-        let mut stride = 1isize;
-        for (index, axis) in self.axes.iter().enumerate().rev() {
-            if let Some(slot) = dense.get_mut(index) {
-                *slot = stride;
-            }
-            stride *= axis.piece as isize;
-        }
         let mut strides = [0isize; MAX_RANK];
         for (slot, axis) in strides.iter_mut().zip(self.channel_and_spatial()) {
-            *slot = axis.and_then(|axis| dense.get(axis)).copied().unwrap_or(0);
+            *slot = axis.and_then(|axis| self.steps.get(axis)).map_or(0, |&step| step as isize);
         }
         strides
     }
@@ -219,10 +228,11 @@ impl Grid {
     fn overlap(&self, at: &[usize], wanted: &[(usize, usize)]) -> Result<Overlap> {
         let mut ranges = [(0usize, 0usize); MAX_RANK];
         let mut first = 0;
-        for (((range, &at), &(begin, end)), axis) in ranges.iter_mut().zip(at).zip(wanted).zip(&self.axes) {
+        let axes = self.axes.iter().zip(self.steps);
+        for (((range, &at), &(begin, end)), (axis, step)) in ranges.iter_mut().zip(at).zip(wanted).zip(axes) {
             let (low, high) = axis.bounds(at);
             *range = (begin.max(low), end.min(high));
-            first = first * axis.piece + (range.0 - low);
+            first += (range.0 - low) * step;
         }
         let (mut channel, mut channels) = (0, 1);
         let (mut offset, mut extents) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);

@@ -115,7 +115,7 @@ enum class look : vxf_look { automatic = VXF_LOOK_AUTO, grey = VXF_LOOK_GREY, la
 struct dataset_options {
     voxfeed::io io = voxfeed::io::automatic;
     voxfeed::geometry geometry = voxfeed::geometry::strict;
-    /// The bytes of decoded volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
+    /// The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB.
     std::uint64_t cache_bytes = 0;
     /// The orientation to see all volumes in, "RAS", "LPS", fastest axis first; empty as stored.
     std::string orient{};
@@ -130,8 +130,8 @@ struct dataset_options {
 /// Which array of a file is meant.
 struct file_options {
     voxfeed::channel channel = voxfeed::channel::automatic;
-    /// The dataset of an HDF5 file ("/data/vol"), the member of an .npz ("data") or the level of a slide ("2");
-    /// empty for the only one, of a slide the largest.
+    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
+    /// .npz ("data") or the level of a slide ("2"); empty for the only one, and for the finest of several levels.
     std::string inner{};
 };
 
