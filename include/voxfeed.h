@@ -131,6 +131,9 @@ typedef struct {
     const char *path;
 } vxf_error_info;
 
+/** Told of what is done, of how much, on the thread that called; anything but 0 stops. */
+typedef int32_t (*vxf_progress)(uint64_t done, uint64_t total, void *user_data);
+
 /**
  * The number of the C interface that the library has, as in its file name: libvoxfeed.so.0.
  *
@@ -278,14 +281,6 @@ typedef struct {
     uint64_t reserved[4];
 } vxf_sample;
 
-/**
- * The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
- * "T2"), which are volumes on one grid, and attributes. Only headers are read until voxels are asked for.
- *
- * Threads: any thread may call any function; changes are seen by samplers that are made later.
- */
-typedef struct vxf_dataset vxf_dataset;
-
 /** How stored bytes are brought up. */
 typedef int32_t vxf_io;
 /** Through file maps on local file systems, by positional reads on network ones. */
@@ -301,6 +296,36 @@ typedef int32_t vxf_geometry;
 #define VXF_GEOMETRY_STRICT 0
 /** Equal shapes; the affines may differ. */
 #define VXF_GEOMETRY_SHAPE 1
+
+/**
+ * Which deflated volumes (.nii.gz, deflated .npz) are inflated slab by slab, and not whole.
+ *
+ * That takes an index, which the first read of a volume makes in one pass through its file. Then a slice costs
+ * about 1 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are.
+ */
+typedef int32_t vxf_seek_index;
+/** Those that are larger than cache_bytes. */
+#define VXF_SEEK_INDEX_AUTO 0
+/** None: one that is larger than cache_bytes is inflated whole for every read. */
+#define VXF_SEEK_INDEX_NEVER 1
+/**
+ * All but .npz arrays in Fortran order: for slices here and there, and for patches in random order from
+ * more volumes than cache_bytes hold together.
+ */
+#define VXF_SEEK_INDEX_ALWAYS 2
+
+/**
+ * Where the index of a volume is kept.
+ *
+ * In a file, it serves every later process until the volume's file changes; its name is the volume's with
+ * the ending .vxfindex. A file that is stale or damaged is made anew; one that cannot be written is no
+ * error, as voxels do not depend on it: the index is then kept in memory.
+ */
+typedef int32_t vxf_index_place;
+/** In a file of index_folder where that is given, else in memory. */
+#define VXF_INDEX_PLACE_AUTO 0
+/** In a file beside the volume's. */
+#define VXF_INDEX_PLACE_BESIDE 1
 
 /** How a dataset is opened. Set it up with vxf_dataset_options_init(). */
 typedef struct {
@@ -319,7 +344,28 @@ typedef struct {
      * stored.
      */
     const char *orient;
+    /** Which deflated volumes are inflated slab by slab. */
+    vxf_seek_index seek_index;
+    /** Where the index of such a volume is kept. */
+    vxf_index_place index_place;
+    /** The folder, which must exist, for files of indexes; NULL for none. */
+    const char *index_folder;
 } vxf_dataset_options;
+
+/**
+ * Writes the defaults into options of struct_size bytes.
+ *
+ * Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
+ */
+vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_size);
+
+/**
+ * The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
+ * "T2"), which are volumes on one grid, and attributes. Only headers are read until voxels are asked for.
+ *
+ * Threads: any thread may call any function; changes are seen by samplers that are made later.
+ */
+typedef struct vxf_dataset vxf_dataset;
 
 /** Where an array of a file keeps its channels, which become the channels of the entry. */
 typedef int32_t vxf_channel;
@@ -339,25 +385,21 @@ typedef struct {
     /** Where the array keeps its channels. */
     vxf_channel channel;
     /**
-     * The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1") or the member of an
-     * .npz ("data"); NULL for the only one, and for the finest of a multiscale image.
+     * The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
+     * .npz ("data") or the level of a slide ("2"); NULL for the only one, of a slide or a multiscale image the
+     * largest.
      */
     const char *inner;
 } vxf_file_options;
 
 /**
- * Writes the defaults into options of struct_size bytes.
- *
- * Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
- */
-vxf_status vxf_dataset_options_init(vxf_dataset_options *options, size_t struct_size);
-
-/**
  * Opens a file or a folder, its format told by its content; no voxel is read.
  *
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
- * .b2nd, .nii, .nii.gz, .hdr with .img. Folders: a Zarr array (version 2 or 3) or a group of one, with a
- * manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+ * .b2nd, .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide
+ * is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
+ * (version 2 or 3) or a group of them, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
+ * files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
  * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
  * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
  * options may be NULL. Free with vxf_dataset_free().
@@ -491,6 +533,24 @@ vxf_status vxf_dataset_attribute(const vxf_dataset *dataset,
 
 /** Frees the handle; samplers, loaders and batches made of it live on. NULL is allowed. */
 void vxf_dataset_free(vxf_dataset *dataset);
+
+/**
+ * Decodes all chunks and compressed volumes of the subjects into the cache, so that no epoch waits for it.
+ *
+ * threads: 0 is one for each core. progress is told of the parts that are done, at most about a thousand
+ * times, on this thread; it may be NULL. Files that are read as they are stored (.npy, .nii, contiguous HDF5)
+ * need no decoding. A split or subset shares the cache of the dataset that it was taken from.
+ *
+ * Gives CANCELLED where progress asked to stop; what was decoded so far stays.
+ * Errors: ERR_LIMIT, before anything is decoded, where cache_bytes is too small; as the reading of the volumes.
+ */
+vxf_status vxf_dataset_preload(const vxf_dataset *dataset,
+                               uint32_t threads,
+                               vxf_progress progress,
+                               void *user_data);
+
+/** Lets the decoded bytes go that nobody reads at the moment; what is wanted again is decoded again. */
+vxf_status vxf_dataset_evict(const vxf_dataset *dataset);
 
 /** What a volume's file says of it. */
 typedef struct {
@@ -771,6 +831,16 @@ typedef int32_t vxf_fit;
 /** It becomes the nearest value that fits; NaN becomes 0. */
 #define VXF_FIT_SATURATE 1
 
+/** Who reads the batches. */
+typedef int32_t vxf_consumer;
+/** The processor, soon after the library wrote them. */
+#define VXF_CONSUMER_CPU 0
+/**
+ * A device that copies them away: voxels are written past the processor's caches, which is faster then,
+ * and much slower for a processor that reads them.
+ */
+#define VXF_CONSUMER_DEVICE 1
+
 /** How one category is fed. The layout is final; a struct of zeros and a name is all defaults. */
 typedef struct {
     /** The category: "images". */
@@ -831,6 +901,13 @@ typedef struct {
     vxf_device device;
     /** The device's number. */
     int32_t device_id;
+    /**
+     * Within windows of so many samples of the epoch, those of one subject that lie near each other follow
+     * each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
+     */
+    uint32_t group_window;
+    /** Who reads the batches. */
+    vxf_consumer consumer;
 } vxf_loader_options;
 
 /**
@@ -872,12 +949,17 @@ typedef struct {
     uint64_t slots;
     /** The bytes of all slots. */
     uint64_t slot_bytes;
-    /** Decoded volumes that were found in the cache. */
+    /** Decoded chunks and volumes that were found in the cache of the dataset, by all that read it. */
     uint64_t cache_hits;
-    /** Decoded volumes that had to be decoded. */
+    /** Decoded chunks and volumes that had to be decoded. */
     uint64_t cache_misses;
-    /** The bytes in the cache now. */
+    /** The bytes in the cache now, cache_bytes of the dataset's options at most. */
     uint64_t cache_bytes;
+    /**
+     * The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
+     * that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+     */
+    uint64_t scratch_bytes;
 } vxf_loader_stats;
 
 /** Writes the defaults into options of struct_size bytes. */
@@ -1114,9 +1196,6 @@ typedef struct {
     /** What happens to a file that has the name already. */
     vxf_existing existing;
 } vxf_writer_options;
-
-/** Called as subjects are done, on the thread that called; anything but 0 stops. */
-typedef int32_t (*vxf_progress)(uint64_t done, uint64_t total, void *user_data);
 
 /** How a montage is drawn. Set it up with vxf_montage_options_init(). */
 typedef struct {

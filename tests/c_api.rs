@@ -100,6 +100,11 @@ fn every_unknown_number_is_refused_by_the_name_of_its_field() {
 }
 
 #[test]
+fn deflated_volumes_are_read_slab_by_slab_and_their_indexes_kept() {
+    Program::built("index").run();
+}
+
+#[test]
 fn handles_may_be_freed_in_any_order_and_from_any_thread() {
     Program::built("destroy").run();
 }
@@ -131,6 +136,11 @@ fn without_a_gpu_nothing_fails_but_what_asks_for_one() {
 #[test]
 fn a_file_that_shrinks_fails_its_own_batches_and_no_others() {
     Program::built("truncated").run();
+}
+
+#[test]
+fn more_files_than_descriptors_are_no_trouble() {
+    Program::built("many").run();
 }
 
 #[test]
@@ -169,7 +179,8 @@ fn functions_of(header: &str) -> Vec<String> {
 #[test]
 fn structs_have_the_same_size_in_c_and_rust_and_no_padding() {
     use voxfeed::capi::assembler::vxf_assembler_options;
-    use voxfeed::capi::dataset::{vxf_dataset_options, vxf_file_options};
+    use voxfeed::capi::dataset::vxf_file_options;
+    use voxfeed::capi::dataset_options::vxf_dataset_options;
     use voxfeed::capi::library::vxf_error_info;
     use voxfeed::capi::loader::vxf_loader_stats;
     use voxfeed::capi::loader_options::{vxf_category, vxf_loader_options};

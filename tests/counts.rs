@@ -1,4 +1,4 @@
-//! The script `x` counts what it runs, and takes silence for a failure.
+//! The script `x` counts what it runs, takes silence for a failure, and refuses what it does not know.
 
 use std::error::Error;
 use std::fs;
@@ -88,4 +88,39 @@ fn a_suite_that_dies_or_says_nothing_is_one_failure() -> Outcome {
     assert_eq!(tallied("echo 'Ran 0 tests in 1s'; echo OK")?, "0 1 0", "ran nothing");
     assert_eq!(tallied("echo 'Ran 3 tests in 1s'; echo OK; false")?, "3 1 0", "died after it counted");
     Ok(())
+}
+
+/// The status, the output and the errors of the script itself.
+fn run_x(arguments: &[&str]) -> Result<(bool, String, String), Box<dyn Error>> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("x");
+    // Without cargo on the path, work that has begun fails.
+    let output = Command::new("bash").arg(script).args(arguments).env("PATH", "/usr/bin:/bin").output()?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.success(), text(&output.stdout), text(&output.stderr)))
+}
+
+#[test]
+fn asking_for_help_starts_no_work() -> Outcome {
+    for command in ["build", "test", "demo", "header", "install", "bench"] {
+        let (done, said, complaints) = run_x(&[command, "--help"])?;
+        assert!(done && complaints.is_empty(), "{command}: {complaints}");
+        assert!(said.contains("./x bench [NAME...]"), "{command}: {said}");
+    }
+    let (_, said, _) = run_x(&["bench", "--help"])?;
+    assert!(said.contains("\n  storage    Batches of every format"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn unknown_words_are_refused_by_name() -> Outcome {
+    let refused = |arguments: &[&str], expected: &str| -> Outcome {
+        let (done, said, complaints) = run_x(arguments)?;
+        assert!(!done && said.is_empty(), "{arguments:?}: {said}");
+        assert!(complaints.contains(expected), "{arguments:?}: {complaints}");
+        Ok(())
+    };
+    refused(&["bench", "nosuch"], "x: there is no bench 'nosuch': there are assemble ")?;
+    refused(&["bench", "--patch", "32"], "x: bench does not know '--patch'")?;
+    refused(&["build", "now"], "x: build takes no arguments, not 'now'")?;
+    refused(&["nosuch"], "x: there is no command 'nosuch'")
 }

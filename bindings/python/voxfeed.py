@@ -58,6 +58,8 @@ _CHOICES = {
     "device": dict(default=0, cpu=1, cuda=2, cuda_host=3),
     "io": dict(auto=0, positional=1, map=2),
     "geometry": dict(strict=0, shape=1),
+    "seek_index": dict(auto=0, never=1, always=2),
+    "index_place": dict(auto=0, beside=1),
     "channel": dict(auto=0, none=1, first=2, last=3),
     "sampler_kind": dict(whole=0, slices=1, grid=2, uniform=3),
     "border": dict(drop=0, clip=1, pad=2, shift=3),
@@ -66,6 +68,7 @@ _CHOICES = {
     "on_error": dict([("continue", 0), ("stop", 1)]),
     "ragged": dict(error=0, pad=1),
     "thin_axis": dict(drop=0, keep=1),
+    "consumer": dict(cpu=0, device=1),
     "padding": dict(zero=0, constant=1, edge=2, reflect=3, symmetric=4, wrap=5),
     "fit": dict(exact=0, saturate=1),
     "blend": dict(last=0, mean=1, gaussian=2),
@@ -197,12 +200,13 @@ class _LoaderStats(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32)] + [
         (name, c_uint64) for name in (
             "batches", "samples", "bytes", "errors", "waits", "wait_ns", "work_ns", "idle_ns", "held", "slots",
-            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes")]
+            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes", "scratch_bytes")]
 
 
 class _DatasetOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("io", c_int32), ("geometry", c_int32), ("reserved", c_int32),
-                ("cache_bytes", c_uint64), ("orient", c_char_p)]
+                ("cache_bytes", c_uint64), ("orient", c_char_p), ("seek_index", c_int32), ("index_place", c_int32),
+                ("index_folder", c_char_p)]
 
 
 class _FileOptions(ctypes.Structure):
@@ -228,7 +232,7 @@ class _LoaderOptions(ctypes.Structure):
                 ("ragged", c_int32), ("thin_axis", c_int32), ("endless", c_uint32), ("rank", c_uint32),
                 ("world_size", c_uint32), ("seed", c_uint64), ("transform", POINTER(_Transform)),
                 ("categories", POINTER(_Category)), ("category_count", c_uint64), ("device", c_int32),
-                ("device_id", c_int32)]
+                ("device_id", c_int32), ("group_window", c_uint32), ("consumer", c_int32)]
 
 
 class _AssemblerOptions(ctypes.Structure):
@@ -286,6 +290,8 @@ def _functions():
         ("dataset_attribute", status, [dataset, u64, text, p(text)]),
         ("dataset_volume_info", status, [dataset, u64, text, text, p(_VolumeInfo)]),
         ("dataset_read", status, [dataset, u64, text, text, p(_Region), tensor]),
+        ("dataset_preload", status, [dataset, c_uint32, _PROGRESS, c_void_p]),
+        ("dataset_evict", status, [dataset]),
         ("dataset_free", None, [dataset]),
         ("sampler_options_init", status, [p(_SamplerOptions), size]),
         ("sampler_new", status, [dataset, p(_SamplerOptions), p(sampler)]),
@@ -536,7 +542,7 @@ def _set(options, name, value, kind, choice, keep):
     if choice:
         value = _choice(choice, value, name)
     elif kind is c_char_p:
-        value = _encoded(value, name)
+        value = _path(value) if name.endswith("_folder") else _encoded(value, name)
         keep.append(value)
     elif kind is c_double:
         value = float(value)
@@ -712,6 +718,23 @@ class VolumeInfo(collections.namedtuple("VolumeInfo", [
         return nibabel_affine(self.affine)
 
 
+def _with_progress(function, arguments, progress):
+    """Calls a function that reports its progress; whether it came to its end."""
+    raised = []
+
+    def call(done, total, _):
+        try:
+            return 1 if progress is not None and progress(done, total) else 0
+        except BaseException:
+            raised.append(sys.exc_info())
+            return 1
+
+    status = function(*(arguments + (_PROGRESS(call), None)))
+    if raised:
+        _raise(raised.pop())
+    return status == _OK
+
+
 class Dataset(_Object):
     """The ordered subjects of a study, each with categories ("images") of entries ("T1"), which are volumes.
 
@@ -719,7 +742,9 @@ class Dataset(_Object):
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
     Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes
-    and chunks; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored).
+    and chunks; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never", "always":
+    which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where their
+    indexes are kept).
     Subjects are given by number or id.
     Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
     """
@@ -727,7 +752,8 @@ class Dataset(_Object):
     def __init__(self, path=None, **options):
         handle, keep = _Handle(_Dataset, _lib.dataset_free), []
         options = _options(_DatasetOptions, _lib.dataset_options_init, options,
-                           {"io": "io", "geometry": "geometry"}, keep)
+                           {"io": "io", "geometry": "geometry", "seek_index": "seek_index",
+                            "index_place": "index_place"}, keep)
         if path is None:
             _lib.dataset_new(byref(options), byref(handle.pointer))
         else:
@@ -761,8 +787,8 @@ class Dataset(_Object):
     def add_file(self, subject, category, entry, path, **options):
         """Adds a file's volume to a subject; no voxel is read.
 
-        Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the array of
-        a Zarr group, the member of an .npz; None for the only one).
+        Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the array of a Zarr
+        group, the member of an .npz, the level of a slide such as "2"; None for the only one or the largest).
         """
         keep = []
         options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)
@@ -777,6 +803,19 @@ class Dataset(_Object):
         tensor, _array = _tensor(array)
         _lib.dataset_add_tensor(self._own, self._subject(subject), _encoded(category, "category"),
                                 _encoded(entry, "entry"), byref(tensor), _affine(affine))
+
+    def preload(self, threads=0, progress=None):
+        """Decodes all chunks and compressed volumes into the cache ahead of time; returns whether all of them were.
+
+        threads: 0 is one for each core. progress(done, total) is called now and then; if it returns something true,
+        decoding stops. LimitError, before anything is decoded, where cache_bytes is too small.
+        """
+        threads = _integer(threads, "threads", 0, 2 ** 32 - 1)
+        return _with_progress(_lib.dataset_preload, (self._own, threads), progress)
+
+    def evict(self):
+        """Lets the decoded bytes go that nobody reads at the moment."""
+        _lib.dataset_evict(self._own)
 
     def set_attribute(self, subject, name, value):
         """Sets an attribute of a subject to what JSON can say: a number, text, a list, a dict."""
@@ -1024,7 +1063,9 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
     long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes.
+    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes: of the
+    dataset's cache; scratch_bytes: what the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes
+    together are the memory that a loader has.
     """
 
     __slots__ = ()
@@ -1039,14 +1080,16 @@ class Loader(_Object):
     Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
     "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
-    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id.
+    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id,
+    group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
+    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError.
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
-                "thin_axis": "thin_axis", "device": "device"}
+                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer"}
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
@@ -1284,19 +1327,7 @@ class Writer(_Object):
         progress(done, total) is called as subjects are done; if it returns something true, writing stops. What it
         raises stops it too, and is raised here.
         """
-        raised = []
-
-        def call(done, total, _):
-            try:
-                return 1 if progress is not None and progress(done, total) else 0
-            except BaseException:
-                raised.append(sys.exc_info())
-                return 1
-
-        status = _lib.writer_add_dataset(self._own, dataset._own, _PROGRESS(call), None)
-        if raised:
-            _raise(raised.pop())
-        return status == _OK
+        return _with_progress(_lib.writer_add_dataset, (self._own, dataset._own), progress)
 
     def finish(self):
         """Completes the file and gives it its name."""

@@ -5,19 +5,16 @@
 use std::ffi::c_char;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::capi::dataset_options::vxf_dataset_options;
 use crate::capi::guard::{guard_done, guard_silent};
 use crate::capi::handle::{
-    Noun, Sized32, Texts, array, borrow, check_place, check_room, free, give, init_sized, path,
-    read_sized_or_default, text, text_or_null, write,
+    Noun, Sized32, Texts, array, borrow, check_place, free, give, init_sized, path, read_sized_or_default,
+    text, text_or_null, write,
 };
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_tensor};
 use crate::error::{Error, Result};
-use crate::store::{
-    ChannelPlace, Choice, DEFAULT_CACHE_BYTES, Dataset, Entry, GeometryCheck, Io, OpenOptions, Subject,
-    volume,
-};
-use crate::voxel::Orientation;
+use crate::store::{ChannelPlace, Choice, Dataset, Entry, Subject, volume};
 
 /// The ordered subjects of a study: each with an id, categories ("images", "labels") of entries ("T1",
 /// "T2"), which are volumes on one grid, and attributes. Only headers are read until voxels are asked for.
@@ -59,109 +56,18 @@ impl DatasetObject {
     }
 }
 
-/// How stored bytes are brought up.
-#[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct vxf_io(pub i32);
-
-impl vxf_io {
-    /// Through file maps on local file systems, by positional reads on network ones.
-    pub const AUTO: vxf_io = vxf_io(0);
-    /// By positional reads: slower, safe against files that shrink during a copy.
-    pub const POSITIONAL: vxf_io = vxf_io(1);
-    /// Through file maps.
-    pub const MAP: vxf_io = vxf_io(2);
-}
-
-/// How strictly the volumes of a subject must lie on one grid.
-#[repr(transparent)]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct vxf_geometry(pub i32);
-
-impl vxf_geometry {
-    /// Equal shapes, and corners within a hundredth of a voxel.
-    pub const STRICT: vxf_geometry = vxf_geometry(0);
-    /// Equal shapes; the affines may differ.
-    pub const SHAPE: vxf_geometry = vxf_geometry(1);
-}
-
-/// How a dataset is opened. Set it up with vxf_dataset_options_init().
-#[repr(C)]
-#[derive(Clone, Copy)]
-pub struct vxf_dataset_options {
-    /// sizeof(vxf_dataset_options), set by the init function.
-    pub struct_size: u32,
-    /// How stored bytes are brought up.
-    pub io: vxf_io,
-    /// How strictly the volumes of a subject must lie on one grid.
-    pub geometry: vxf_geometry,
-    /// Room, 0.
-    pub reserved: i32,
-    /// The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB.
-    pub cache_bytes: u64,
-    /// The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as
-    /// stored.
-    pub orient: *const c_char,
-}
-
-// SAFETY: repr(C), the size first, no padding; every field may have any bytes.
-unsafe impl Sized32 for vxf_dataset_options {
-    const NAME: &'static str = "vxf_dataset_options";
-    const FIRST_BYTES: usize = size_of::<Self>();
-    fn initial() -> Self {
-        Self {
-            struct_size: size_of::<Self>() as u32,
-            io: vxf_io::AUTO,
-            geometry: vxf_geometry::STRICT,
-            reserved: 0,
-            cache_bytes: 0,
-            orient: std::ptr::null(),
-        }
-    }
-}
-
-impl vxf_dataset_options {
-    fn parse(pointer: *const Self) -> Result<OpenOptions> {
-        let given = read_sized_or_default(pointer)?;
-        let io = match given.io {
-            vxf_io::AUTO => Io::Auto,
-            vxf_io::POSITIONAL => Io::Positional,
-            vxf_io::MAP => Io::Map,
-            other => return Err(unknown("io", other.0)),
-        };
-        let geometry = match given.geometry {
-            vxf_geometry::STRICT => GeometryCheck::Strict,
-            vxf_geometry::SHAPE => GeometryCheck::Shape,
-            other => return Err(unknown("geometry", other.0)),
-        };
-        check_room("vxf_dataset_options", &[u64::from(given.reserved != 0)])?;
-        let cache_bytes = if given.cache_bytes == 0 { DEFAULT_CACHE_BYTES } else { given.cache_bytes };
-        let orient = text_or_null(given.orient, "orient")?.map(Orientation::parse).transpose()?;
-        Ok(OpenOptions { io, geometry, orient, cache_bytes })
-    }
-}
-
 /// The error about a number that is none of an option's constants.
 pub(super) fn unknown(field: &str, value: i32) -> Error {
     Error::argument(format!("{field} is {value}, which is none of its constants"))
 }
 
-/// Writes the defaults into options of struct_size bytes.
-///
-/// Errors: ERR_ARGUMENT where options is NULL or struct_size too small.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn vxf_dataset_options_init(
-    options: *mut vxf_dataset_options,
-    struct_size: usize,
-) -> vxf_status {
-    guard_done(|| init_sized(options, struct_size))
-}
-
 /// Opens a file or a folder, its format told by its content; no voxel is read.
 ///
 /// Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
-/// .b2nd, .nii, .nii.gz, .hdr with .img. Folders: a Zarr array (version 2 or 3) or a group of one, with a
-/// manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
+/// .b2nd, .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide
+/// is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
+/// (version 2 or 3) or a group of them, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
+/// files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
 /// SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
 /// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
 /// options may be NULL. Free with vxf_dataset_free().
@@ -233,8 +139,9 @@ pub struct vxf_file_options {
     pub struct_size: u32,
     /// Where the array keeps its channels.
     pub channel: vxf_channel,
-    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1") or the member of an
-    /// .npz ("data"); NULL for the only one, and for the finest of a multiscale image.
+    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
+    /// .npz ("data") or the level of a slide ("2"); NULL for the only one, of a slide or a multiscale image the
+    /// largest.
     pub inner: *const c_char,
 }
 

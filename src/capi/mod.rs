@@ -18,7 +18,11 @@ pub mod library;
 
 pub mod tensor;
 
+pub mod dataset_options;
+
 pub mod dataset;
+
+pub mod dataset_cache;
 
 pub mod volume;
 

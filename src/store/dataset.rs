@@ -1,6 +1,6 @@
 //! The ordered subjects, their named subsets, and what their reading shares.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -8,7 +8,7 @@ use crate::store::{Decoded, Entry, Files, GeometryCheck, Io, Subject};
 use crate::voxel::Orientation;
 
 /// How a dataset is opened.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenOptions {
     /// How stored bytes are brought up.
     pub io: Io,
@@ -18,6 +18,34 @@ pub struct OpenOptions {
     pub orient: Option<Orientation>,
     /// The bytes of decoded volumes that are kept.
     pub cache_bytes: u64,
+    /// Which deflated volumes are inflated slab by slab, through an index.
+    pub seek_index: SeekUse,
+    /// Where such an index is kept.
+    pub index_place: IndexPlace,
+}
+
+/// Which deflated volumes are inflated slab by slab, and not whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum SeekUse {
+    /// Those that are larger than the bytes of decoded volumes that are kept.
+    #[default]
+    Auto,
+    /// None.
+    Never,
+    /// All whose axes are stored in the order of their shape.
+    Always,
+}
+
+/// Where the index of a deflated volume is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub enum IndexPlace {
+    /// In memory.
+    #[default]
+    Memory,
+    /// In a file beside the volume's own.
+    Beside,
+    /// In a file of this folder.
+    Folder(PathBuf),
 }
 
 /// The bytes of decoded volumes that are kept where nobody says otherwise: 2 GiB.
@@ -25,7 +53,14 @@ pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
 
 impl Default for OpenOptions {
     fn default() -> Self {
-        Self { io: Io::Auto, geometry: GeometryCheck::Strict, orient: None, cache_bytes: DEFAULT_CACHE_BYTES }
+        Self {
+            io: Io::Auto,
+            geometry: GeometryCheck::Strict,
+            orient: None,
+            cache_bytes: DEFAULT_CACHE_BYTES,
+            seek_index: SeekUse::Auto,
+            index_place: IndexPlace::Memory,
+        }
     }
 }
 

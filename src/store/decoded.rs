@@ -121,7 +121,12 @@ impl Decoded {
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let keep = len <= self.budget;
-        let spare = if keep { self.reserve(len) } else { None };
+        let spare = if keep {
+            self.byte_len.fetch_add(len, Ordering::Relaxed);
+            self.trim(len)
+        } else {
+            None
+        };
         let made = spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok).and_then(|mut bytes| {
             decode(&mut bytes)?;
             Ok(Arc::new(bytes))
@@ -134,6 +139,8 @@ impl Decoded {
         if keep && !settled {
             self.byte_len.fetch_sub(len, Ordering::Relaxed);
         }
+        // Parts that were decoded at the same time may together be more than the budget.
+        self.trim(0);
         made
     }
 
@@ -174,11 +181,10 @@ impl Decoded {
         }
     }
 
-    /// Counts `len` bytes, letting the least recently used parts go until they fit; gives back one of their
-    /// buffers where it has just that size.
-    fn reserve(&self, len: usize) -> Option<AlignedBuffer> {
+    /// Lets the least recently used parts go until the budget holds; gives back a buffer of theirs that has
+    /// this size.
+    fn trim(&self, len: usize) -> Option<AlignedBuffer> {
         let mut spare = None;
-        self.byte_len.fetch_add(len, Ordering::Relaxed);
         while self.byte_len.load(Ordering::Relaxed) > self.budget {
             let oldest = self.shards.iter().filter_map(|shard| Some((lock(shard).oldest()?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(used, _)| *used) else { break };

@@ -17,8 +17,9 @@
 //! }
 //! ```
 //!
-//! Files are relative to the manifest's folder. `dataset` names the array in a file of several, `channel` is
-//! where the array keeps its channels ("first", "last", "none"), and `index` takes one of them.
+//! Files are relative to the manifest's folder. `dataset` names the array in a file of several, or a slide's
+//! level, `channel` is where the array keeps its channels ("first", "last", "none"), and `index` takes one of
+//! them.
 
 use std::path::{Path, PathBuf};
 

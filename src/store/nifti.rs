@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::inflated::{Gunzip, InflatedArray, Packing, damaged};
+use crate::store::deflated::{DeflatedArray, Gunzip, Packed, damaged};
 use crate::store::nifti_header::{HEADER_BYTES, NiftiHeader, is_header};
 use crate::store::{ArrayLayout, ChannelPlace, Choice, Context, FileArray, Header, Origin, Volume};
 
@@ -49,20 +49,16 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
     let header = Header { shape, channels, dtype, scale, affine: Some(nifti.affine), origin };
     header.byte_len().map_err(|error| Error::format(error.message()))?;
     let layout = ArrayLayout::dense(&shape, channels, dtype.byte_len(), channel);
-    let mut file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-    let file_bytes = file.metadata().map_err(|cause| Error::io(path, cause))?.len();
+    let mut opened = File::open(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = [0u8; 2];
-    let gzip = file.read_exact(&mut head).is_ok() && is_gzip(&head);
+    let gzip = opened.read_exact(&mut head).is_ok() && is_gzip(&head);
+    let file = context.files.file(path)?;
     // A pair's voxels may begin like gzip by chance: its name must say so too.
     if gzip && (nifti.single || ends_in_gz(path)) {
-        let decoded = Arc::clone(&context.decoded);
-        let (packing, number) = (Packing::Gzip, decoded.number());
-        let array = InflatedArray { header, start, layout, swapped, packing, number, decoded };
-        return Ok(Arc::new(array.checked(file_bytes)?));
+        let packed = Packed::gzip(file);
+        return DeflatedArray { header, start, layout, swapped, packed }.open(context);
     }
-    let files = Arc::clone(&context.files);
-    let array = FileArray { header, start, layout, swapped, files };
-    Ok(Arc::new(array.checked(file_bytes)?))
+    Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?))
 }
 
 fn is_gzip(head: &[u8]) -> bool {

@@ -7,10 +7,11 @@ use std::io::BufReader;
 use std::path::Path;
 use std::sync::Arc;
 
+use zip::result::ZipError;
 use zip::{CompressionMethod, ZipArchive};
 
 use crate::error::{Error, Result};
-use crate::store::inflated::{InflatedArray, Packing, open_archive, zip_error};
+use crate::store::deflated::{DeflatedArray, Packed, damaged};
 use crate::store::npy::NpyHeader;
 use crate::store::{Choice, Context, FileArray, Origin, Volume};
 
@@ -43,6 +44,7 @@ fn open_member(
         return Err(named(Error::unsupported("it is encrypted")));
     }
     let (method, size, packed) = (member.compression(), member.size(), member.compressed_size());
+    let sum = member.crc32();
     if !matches!(method, CompressionMethod::Stored | CompressionMethod::Deflated) {
         return Err(named(Error::unsupported(format!("zip compression {method}"))));
     }
@@ -55,24 +57,31 @@ fn open_member(
         let text = format!("its array needs {} bytes behind the header, it has {size}", header.byte_len()?);
         return Err(named(Error::format(text)));
     }
-    if let (CompressionMethod::Stored, Some(begin)) = (method, begin) {
-        let file_bytes = std::fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
-        let files = Arc::clone(&context.files);
+    let begin = begin.ok_or_else(|| named(Error::format("the zip archive does not say where it begins")))?;
+    let file = context.files.file(path)?;
+    if method == CompressionMethod::Stored {
         let start = begin.saturating_add(npy.byte_len);
-        let array = FileArray { header, start, layout, swapped: npy.swapped, files };
-        return Ok(Arc::new(array.checked(file_bytes)?));
+        let array = FileArray { header, start, layout, swapped: npy.swapped, file };
+        return Ok(Arc::new(array.checked()?));
     }
-    let decoded = Arc::clone(&context.decoded);
-    let array = InflatedArray {
-        header,
-        start: npy.byte_len,
-        layout,
-        swapped: npy.swapped,
-        packing: Packing::Member(index),
-        number: decoded.number(),
-        decoded,
-    };
-    Ok(Arc::new(array.checked(packed).map_err(named)?))
+    let packed = Packed::member(file, (begin, packed), sum);
+    let array = DeflatedArray { header, start: npy.byte_len, layout, swapped: npy.swapped, packed };
+    array.open(context).map_err(named)
+}
+
+/// The zip archive in a file.
+fn open_archive(path: &Path) -> Result<Archive> {
+    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    ZipArchive::new(BufReader::new(file)).map_err(|error| zip_error(error).in_file(path))
+}
+
+/// What the zip reader's error means here.
+fn zip_error(error: ZipError) -> Error {
+    match error {
+        ZipError::Io(cause) => damaged(&cause),
+        ZipError::UnsupportedArchive(what) => Error::unsupported(format!("zip archive: {what}")),
+        other => Error::format(format!("zip archive: {other}")),
+    }
 }
 
 /// The number and the name, without `.npy`, of the member that is meant.

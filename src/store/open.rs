@@ -9,12 +9,13 @@ use crate::error::{Error, Result};
 use crate::store::hdf5::Hdf5File;
 use crate::store::{
     ChannelPlace, Context, Dataset, Volume, folder, hdf5, manifest, medsegpy, nifti, nnunet, npy, npz, pymia,
+    slide,
 };
 
 /// Which array of a file is meant, where a file has several or does not say how its axes lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Choice {
-    /// The dataset or member in the file: "/data/vol" in HDF5, "data" in npz.
+    /// The dataset or member in the file: "/data/vol" in HDF5, "data" in npz, the level "2" of a slide.
     pub inner: Option<String>,
     /// Where the array keeps its channel axis.
     pub channel: ChannelPlace,
@@ -50,6 +51,9 @@ pub fn volume(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn
     }
     if nifti::knows(path, &head) {
         return nifti::open(path, choice, context);
+    }
+    if slide::knows(path, &head) {
+        return slide::open(path, choice, context);
     }
     Err(unknown(path, &head).in_file(path))
 }
@@ -113,7 +117,7 @@ pub(super) fn is_volume(path: &Path) -> Result<bool> {
             return Ok(false);
         }
     }
-    if ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+    if ENDINGS.iter().any(|ending| name.ends_with(ending)) || slide::is_slide(path) {
         return Ok(true);
     }
     let head = head(path)?;
@@ -185,6 +189,6 @@ fn unknown(path: &Path, head: &[u8]) -> Error {
         return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
     }
     Error::unsupported(format!(
-        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI or a JSON manifest"
+        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI, a slide or a JSON manifest"
     ))
 }

@@ -18,7 +18,7 @@ const DEREFERENCES: [&str; 11] = [
     "write_unaligned",
 ];
 
-const FORMATS: [&str; 7] = ["nifti", "npy", "npz", "hdf5", "pymia", "medsegpy", "nnunet"];
+const FORMATS: [&str; 8] = ["nifti", "npy", "npz", "hdf5", "pymia", "medsegpy", "nnunet", "openslide"];
 
 fn say(file: &File, token: &Token, what: &str) -> String {
     format!("{}:{}: {what}", file.path, token.line)

@@ -46,6 +46,8 @@ int main(void) {
     OK(vxf_dataset_add_subject(dataset, "more", &subject));
     EACH(vxf_dataset_options, vxf_dataset_options_init, io, vxf_dataset_new(&o, &none));
     EACH(vxf_dataset_options, vxf_dataset_options_init, geometry, vxf_dataset_new(&o, &none));
+    EACH(vxf_dataset_options, vxf_dataset_options_init, seek_index, vxf_dataset_new(&o, &none));
+    EACH(vxf_dataset_options, vxf_dataset_options_init, index_place, vxf_dataset_new(&o, &none));
     EACH(vxf_file_options, vxf_file_options_init, channel,
          vxf_dataset_add_file(dataset, subject, "c", "e", "volume.npy", &o));
     vxf_dataset_free(dataset);

@@ -58,9 +58,13 @@ TEST(every_field_reaches_the_library) {
     opened.geometry = voxfeed::geometry::shape;
     opened.cache_bytes = 5;
     opened.orient = "RAS";
+    opened.seek_index = voxfeed::seek_index::always;
+    opened.index_place = voxfeed::index_place::beside;
+    opened.index_folder = "indexes";
     const vxf_dataset_options dataset = voxfeed::detail::to_c(opened);
     CHECK(dataset.io == VXF_IO_POSITIONAL && dataset.geometry == VXF_GEOMETRY_SHAPE && dataset.cache_bytes == 5);
-    CHECK(std::string(dataset.orient) == "RAS");
+    CHECK(std::string(dataset.orient) == "RAS" && std::string(dataset.index_folder) == "indexes");
+    CHECK(dataset.seek_index == VXF_SEEK_INDEX_ALWAYS && dataset.index_place == VXF_INDEX_PLACE_BESIDE);
 }
 
 int main() { return check::run_all(); }

@@ -1,6 +1,5 @@
 //! The array of a frame as a volume.
 
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -9,14 +8,13 @@ use crate::store::b2nd::frame::{FIXED_BYTES, Fixed, Layer, Place, places};
 use crate::store::blosc::{Chunk, MOST_HEADER_BYTES};
 use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
 use crate::store::numpy::{channel_place, numpy_dtype};
-use crate::store::{Choice, Context, Files, Header, Origin, Volume, Work};
+use crate::store::{Choice, Context, Header, Origin, StoredFile, Volume, Work};
 use crate::sys::zeroed_bytes;
 
 /// Where the chunks of a frame are, and how their blocks are decoded.
 #[derive(Debug)]
 struct Frame {
-    origin: Origin,
-    files: Arc<Files>,
+    file: Arc<StoredFile>,
     places: Vec<Place>,
     /// For each axis: the chunks of the array and the blocks of a chunk.
     counts: Vec<(usize, usize)>,
@@ -33,17 +31,17 @@ pub(in crate::store) fn open(path: &Path, choice: &Choice, context: &Context) ->
 }
 
 fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
-    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-    let file_bytes = file.metadata().map_err(|cause| Error::io(path, cause))?.len();
+    let file = context.files.file(path)?;
+    let file_bytes = file.byte_len();
     let mut head = vec![0; FIXED_BYTES.min(usize::try_from(file_bytes).unwrap_or(usize::MAX))];
-    Files::read_at(path, 0, &mut head)?;
+    file.read_at(0, &mut head)?;
     let fixed = Fixed::parse(&head)?;
     if fixed.frame > file_bytes {
         let text = format!("truncated: the frame has {} bytes, the file {file_bytes}", fixed.frame);
         return Err(Error::format(text));
     }
     let mut head = zeroed_bytes(fixed.header)?;
-    Files::read_at(path, 0, &mut head)?;
+    file.read_at(0, &mut head)?;
     let layer = Layer::parse(&head)?;
     let dtype = || numpy_dtype(&layer.dtype).filter(|(dtype, _)| dtype.byte_len() == fixed.element);
     let (dtype, swapped) = dtype().ok_or_else(|| {
@@ -53,7 +51,7 @@ fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn V
     let channel = channel_place(choice.channel, &extents)?;
     let (shape, channels) = channel.split(&extents)?;
     let origin = Origin { path: path.to_owned(), inner: String::new(), format: "b2nd" };
-    let header = Header { shape, channels, dtype, scale: None, affine: None, origin: origin.clone() };
+    let header = Header { shape, channels, dtype, scale: None, affine: None, origin };
     header.byte_len().map_err(|error| Error::format(error.message()))?;
     let axes = layer.axes.iter().map(|&[extent, chunk, piece]| GridAxis { extent, chunk, piece });
     let grid = Grid::new(axes.collect(), channel)?;
@@ -78,11 +76,9 @@ fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn V
     let index = usize::try_from(fixed.frame - begin).map_err(|_| too_large())?;
     let chunks = chunks.filter(|&chunks| i32::try_from(chunks).is_ok()).ok_or_else(too_large)?;
     let mut stored = zeroed_bytes(index)?;
-    Files::read_at(path, begin, &mut stored)?;
+    file.read_at(begin, &mut stored)?;
     let places = places(&stored, chunks, &fixed)?;
-    let files = Arc::clone(&context.files);
-    let source =
-        Frame { origin, files, places, counts, sizes: (chunk, block), element: fixed.element, end: begin };
+    let source = Frame { file, places, counts, sizes: (chunk, block), element: fixed.element, end: begin };
     let decoded = Arc::clone(&context.decoded);
     let number = decoded.number();
     Ok(Arc::new(ChunkedArray { header, grid, swapped, fill: [0; 8], number, decoded, source }))
@@ -114,20 +110,19 @@ impl Frame {
 
     fn decode_at(&self, at: u64, block: usize, work: &mut Work, into: &mut [u8]) -> Result<()> {
         let Work { packed, between, codecs, .. } = work;
-        let path = &self.origin.path;
-        if self.files.maps(path) {
-            let map = self.files.map(path)?;
-            let stored = from(map.bytes()?, at)?;
+        if self.file.is_mapped() {
+            let map = self.file.map()?;
+            let stored = from(map.bytes(), at)?;
             return self.chunk(stored)?.decode_block((stored, block), codecs, between, into);
         }
         let mut head = [0; MOST_HEADER_BYTES];
-        Files::read_at(path, at, &mut head)?;
+        self.file.read_at(at, &mut head)?;
         let chunk = self.chunk(&head)?;
         if (chunk.packed_bytes() as u64).checked_add(at).is_none_or(|end| end > self.end) {
             return Err(Error::format("the chunk ends behind all chunks"));
         }
         let stored = crate::store::volume::grown(packed, chunk.packed_bytes())?;
-        Files::read_at(path, at, stored)?;
+        self.file.read_at(at, stored)?;
         chunk.decode_block((stored, block), codecs, between, into)
     }
 }
@@ -137,11 +132,11 @@ impl Source for Frame {
         let (place, block) = self.locate(piece)?;
         let at = match place {
             Place::Zeros => return Ok(Found::Missing),
-            Place::At(at) if self.files.maps(&self.origin.path) => at,
+            Place::At(at) if self.file.is_mapped() => at,
             Place::At(_) | Place::Nan => return Ok(Found::Packed),
         };
-        let map = self.files.map(&self.origin.path)?;
-        let stored = from(map.bytes()?, at)?;
+        let map = self.file.map()?;
+        let stored = from(map.bytes(), at)?;
         let plain = self.chunk(stored)?.plain_block(block).filter(|place| stored.len() >= place.end);
         match plain.and_then(|place| usize::try_from(at).ok()?.checked_add(place.start)) {
             Some(begin) => Ok(Found::Plain(map, begin)),

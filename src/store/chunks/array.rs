@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
-    Block, Bytes, Decoded, DecodedParts, Header, Part, Scratch, TakeBlock, Volume, Window, Work,
+    Block, Bytes, Decoded, DecodedParts, Header, Origin, Part, Scratch, TakeBlock, Volume, Window, Work,
 };
 use crate::sys::FileMap;
 
@@ -36,6 +36,14 @@ pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
 
     /// Tells the system that a piece's stored bytes will be read soon.
     fn will_need(&self, _piece: &Piece) {}
+
+    /// The numbers of the packed pieces, in order; nothing where all of them are packed.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn packed(&self) -> Result<Option<&[u64]>> {
+        Ok(None)
+    }
 }
 
 /// An array in chunks.
@@ -66,7 +74,11 @@ impl<S: Source> ChunkedArray<S> {
     /// The error about a piece, with its place.
     fn at(&self, piece: &Piece, error: Error) -> Error {
         let at: Vec<String> = piece.at().iter().map(ToString::to_string).collect();
-        error.at(format!("\"{}\": chunk ({})", self.header.origin.inner, at.join(", ")))
+        let chunk = format!("chunk ({})", at.join(", "));
+        let Origin { path, inner, .. } = &self.header.origin;
+        let error =
+            if inner.is_empty() { error.at(chunk) } else { error.at(format!("\"{inner}\": {chunk}")) };
+        error.in_file(path)
     }
 
     fn give(
@@ -129,7 +141,7 @@ impl<S: Source> Volume for ChunkedArray<S> {
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {
-        let count = self.grid.pieces();
+        let count = self.source.packed()?.map_or(self.grid.pieces(), |packed| packed.len() as u64);
         let byte_len = count.checked_mul(self.piece_bytes()? as u64);
         let byte_len =
             byte_len.ok_or_else(|| Error::range("its chunks have more bytes than 64 bits count"))?;
@@ -137,7 +149,14 @@ impl<S: Source> Volume for ChunkedArray<S> {
     }
 
     fn decode_part(&self, part: u64, scratch: &mut Scratch) -> Result<()> {
-        let piece = self.grid.piece(part);
+        let number = match self.source.packed()? {
+            None => Some(part),
+            Some(packed) => usize::try_from(part).ok().and_then(|part| packed.get(part)).copied(),
+        };
+        let Some(number) = number.filter(|&number| number < self.grid.pieces()) else {
+            return Err(Error::internal("a part that a volume has not"));
+        };
+        let piece = self.grid.piece(number);
         match self.source.find(&piece).map_err(|error| self.at(&piece, error))? {
             Found::Packed => self.decode(&piece, scratch).map(drop),
             Found::Missing | Found::Plain(..) => Ok(()),

@@ -21,8 +21,21 @@ using extents = std::vector<std::int64_t>;
 /// How stored bytes are brought up.
 enum class io : vxf_io { automatic = VXF_IO_AUTO, positional = VXF_IO_POSITIONAL, map = VXF_IO_MAP };
 
+/// Who reads the batches: a program, or a device that copies them away, in front of which caches are of no use.
+enum class consumer : vxf_consumer { cpu = VXF_CONSUMER_CPU, device = VXF_CONSUMER_DEVICE };
+
 /// How strictly the volumes of a subject must lie on one grid: shapes and affines, or shapes only.
 enum class geometry : vxf_geometry { strict = VXF_GEOMETRY_STRICT, shape = VXF_GEOMETRY_SHAPE };
+
+/// Which deflated volumes are inflated slab by slab, through an index.
+enum class seek_index : vxf_seek_index {
+    automatic = VXF_SEEK_INDEX_AUTO,
+    never = VXF_SEEK_INDEX_NEVER,
+    always = VXF_SEEK_INDEX_ALWAYS
+};
+
+/// Where the index of such a volume is kept.
+enum class index_place : vxf_index_place { automatic = VXF_INDEX_PLACE_AUTO, beside = VXF_INDEX_PLACE_BESIDE };
 
 /// Where an array of a file keeps its channels.
 enum class channel : vxf_channel {
@@ -106,13 +119,20 @@ struct dataset_options {
     std::uint64_t cache_bytes = 0;
     /// The orientation to see all volumes in, "RAS", "LPS", fastest axis first; empty as stored.
     std::string orient{};
+    /// Which deflated volumes are inflated slab by slab; as it stands, those larger than cache_bytes.
+    voxfeed::seek_index seek_index = voxfeed::seek_index::automatic;
+    /// Where their index is kept; as it stands, in index_folder where that is given, else in memory.
+    voxfeed::index_place index_place = voxfeed::index_place::automatic;
+    /// The folder, which must exist, for files of indexes; empty for none.
+    std::string index_folder{};
 };
 
 /// Which array of a file is meant.
 struct file_options {
     voxfeed::channel channel = voxfeed::channel::automatic;
-    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1") or the member of an
-    /// .npz ("data"); empty for the only one, and for the finest of a multiscale image.
+    /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
+    /// .npz ("data") or the level of a slide ("2"); empty for the only one, of a slide or a multiscale image the
+    /// largest.
     std::string inner{};
 };
 
@@ -220,6 +240,10 @@ struct loader_options {
     /// Where batches lie: host memory so far.
     vxf_device device = VXF_DEVICE_DEFAULT;
     std::int32_t device_id = 0;
+    /// Within windows of so many samples, those of one subject that lie near each other follow each other.
+    std::uint32_t group_window = 0;
+    /// Who reads the batches.
+    voxfeed::consumer consumer = voxfeed::consumer::cpu;
 };
 
 /// How predictions are joined.
@@ -280,6 +304,9 @@ inline vxf_dataset_options to_c(const dataset_options &from) {
     to.geometry = static_cast<vxf_geometry>(from.geometry);
     to.cache_bytes = from.cache_bytes;
     to.orient = or_null(from.orient);
+    to.seek_index = static_cast<vxf_seek_index>(from.seek_index);
+    to.index_place = static_cast<vxf_index_place>(from.index_place);
+    to.index_folder = or_null(from.index_folder);
     return to;
 }
 
