@@ -741,10 +741,10 @@ class Dataset(_Object):
     Dataset(path) opens a file or a folder, its format told by its content; Dataset() is empty, to be filled with
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
-    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded chunks and
-    volumes; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never",
-    "always": which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where
-    their indexes are kept).
+    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes
+    and chunks; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never", "always":
+    which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where their
+    indexes are kept).
     Subjects are given by number or id.
     Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
     """
@@ -788,7 +788,7 @@ class Dataset(_Object):
         """Adds a file's volume to a subject; no voxel is read.
 
         Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the array of a Zarr
-        group, the member of an .npz, the level of a slide such as "2"; None for the only one or the finest).
+        group, the member of an .npz, the level of a slide such as "2"; None for the only one or the largest).
         """
         keep = []
         options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)

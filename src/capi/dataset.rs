@@ -66,7 +66,7 @@ pub(super) fn unknown(field: &str, value: i32) -> Error {
 /// Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
 /// .b2nd, .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide
 /// is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
-/// (version 2 or 3) or a group of one, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
+/// (version 2 or 3) or a group of them, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
 /// files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
 /// SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
 /// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
@@ -140,7 +140,8 @@ pub struct vxf_file_options {
     /// Where the array keeps its channels.
     pub channel: vxf_channel,
     /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
-    /// .npz ("data") or the level of a slide ("2"); NULL for the only one, and for the finest of several levels.
+    /// .npz ("data") or the level of a slide ("2"); NULL for the only one, of a slide or a multiscale image the
+    /// largest.
     pub inner: *const c_char,
 }
 

@@ -1,18 +1,19 @@
 //! The decoders that chunked formats share, each thread having its own.
 
-use std::io::Read;
-
-#[cfg(feature = "zarr")]
-use flate2::bufread::MultiGzDecoder;
-use flate2::bufread::ZlibDecoder;
 use zstd_safe::DCtx;
 
 use crate::error::{Error, Result};
+use crate::store::zlib::{Starter, inflate};
+use crate::sys::Inflater;
+#[cfg(feature = "zarr")]
+use crate::sys::{Framing, Inflated};
 
 /// What decoders keep between chunks.
 #[derive(Default)]
 pub(super) struct Codecs {
     zstd: Option<DCtx<'static>>,
+    inflater: Inflater,
+    starter: Starter,
 }
 
 impl std::fmt::Debug for Codecs {
@@ -59,18 +60,35 @@ impl Codecs {
     /// Decodes a zlib stream that fills `into`.
     ///
     /// # Errors
-    /// `Format` where it is damaged or of another length.
+    /// `Format` where it is damaged or of another length; `Memory` where there is none for the decoder.
     pub(super) fn zlib(&mut self, packed: &[u8], into: &mut [u8]) -> Result<()> {
-        fill("zlib", &mut ZlibDecoder::new(packed), into)
+        inflate((&mut self.starter, &mut self.inflater), packed, into)
     }
 
     /// Decodes gzip of one or more members that fills `into`.
     ///
     /// # Errors
-    /// `Format` where it is damaged or of another length.
+    /// `Format` where it is damaged or of another length; `Memory` where there is none for the decoder.
     #[cfg(feature = "zarr")]
     pub(super) fn gzip(&mut self, packed: &[u8], into: &mut [u8]) -> Result<()> {
-        fill("gzip", &mut MultiGzDecoder::new(packed), into)
+        let (mut rest, mut room) = (packed, into);
+        loop {
+            match self.inflater.inflate(Framing::Gzip, rest, room)? {
+                Inflated::Whole { read, written } => {
+                    rest = rest.get(read..).unwrap_or_default();
+                    room = room.get_mut(written..).unwrap_or_default();
+                }
+                Inflated::NoRoom => return Err(Error::format("gzip data of more bytes than expected")),
+                Inflated::Damaged => return Err(Error::format("damaged gzip data")),
+            }
+            match (rest.is_empty(), room.len()) {
+                (true, 0) => return Ok(()),
+                (true, missing) => {
+                    return Err(Error::format(format!("gzip data of {missing} bytes less than expected")));
+                }
+                (false, _) => {}
+            }
+        }
     }
 }
 
@@ -79,21 +97,4 @@ fn whole(codec: &str, found: usize, expected: usize) -> Result<()> {
         return Ok(());
     }
     Err(Error::format(format!("{codec} data of {found} bytes, expected {expected}")))
-}
-
-fn fill(codec: &str, from: &mut dyn Read, into: &mut [u8]) -> Result<()> {
-    let len = into.len();
-    let damaged = |cause| Error::format(format!("damaged {codec} data: {cause}"));
-    let mut found = 0;
-    while let Some(rest) = into.get_mut(found..).filter(|rest| !rest.is_empty()) {
-        match from.read(rest).map_err(damaged)? {
-            0 => return whole(codec, found, len),
-            more => found += more,
-        }
-    }
-    // The end has to be read for the checksum to be checked.
-    match from.read(&mut [0u8]).map_err(damaged)? {
-        0 => Ok(()),
-        _ => Err(Error::format(format!("{codec} data of more than the expected {len} bytes"))),
-    }
 }

@@ -189,7 +189,6 @@ fn unknown(path: &Path, head: &[u8]) -> Error {
         return Error::format(format!("the content, which begins with {shown}, is not that of {ending}"));
     }
     Error::unsupported(format!(
-        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI, a slide or a JSON \
-         manifest"
+        "the content, which begins with {shown}, is none of HDF5, npy, npz, b2nd, NIfTI, a slide or a JSON manifest"
     ))
 }

@@ -7,7 +7,7 @@ use crate::store::blosc::{blosclz, filters};
 use crate::store::codec::Codecs;
 use crate::store::volume::grown;
 
-/// The longest header of a chunk.
+/// The header of the second format, and the longest.
 pub(in crate::store) const MOST_HEADER_BYTES: usize = 32;
 /// The header of the first format, and the shortest.
 const LEAST_HEADER_BYTES: usize = 16;
@@ -148,16 +148,19 @@ impl Chunk {
     }
 
     /// The bytes of the decoded chunk.
+    #[cfg(feature = "b2nd")]
     pub(in crate::store) fn byte_len(&self) -> usize {
         self.byte_len
     }
 
     /// The bytes of a decoded block, the last being shorter where they do not fit.
+    #[cfg(feature = "b2nd")]
     pub(in crate::store) fn block_bytes(&self) -> usize {
         self.block
     }
 
     /// The bytes of the whole chunk as stored.
+    #[cfg(feature = "b2nd")]
     pub(in crate::store) fn packed_bytes(&self) -> usize {
         self.packed
     }

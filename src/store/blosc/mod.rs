@@ -10,6 +10,8 @@ mod blosclz;
 mod chunk;
 mod filters;
 
-pub(super) use chunk::{Chunk, MOST_HEADER_BYTES};
+pub(super) use chunk::Chunk;
+#[cfg(feature = "b2nd")]
+pub(super) use chunk::MOST_HEADER_BYTES;
 #[cfg(feature = "zarr")]
 pub(super) use filters::unshuffle;

@@ -11,7 +11,7 @@ use crate::store::numpy::channel_place;
 use crate::store::volume::grown;
 use crate::store::zarr::metadata::{Keys, Metadata};
 use crate::store::zarr::pipeline::Pipeline;
-use crate::store::zarr::shard::{Shards, if_there, read_at};
+use crate::store::zarr::shard::{Shards, Stored, if_there};
 use crate::store::{ChannelPlace, Context, Files, Header, Origin, Volume, Work};
 use crate::voxel::Affine;
 
@@ -51,8 +51,9 @@ pub(super) fn volume(metadata: Metadata, place: Place, context: &Context) -> Res
     let chunks = chunks.ok_or_else(|| Error::format("its shards have too many chunks"))?;
     let shards = shard.map(|sharding| Shards::new(sharding, chunks));
     let voxel = fill.get(..dtype.byte_len()).unwrap_or_default().to_vec();
+    let piece_bytes = (grid.piece_voxels() as u64).saturating_mul(dtype.byte_len() as u64);
     let files = Arc::clone(&context.files);
-    let source = ChunkFiles { folder, keys, pipeline, shards, counts, fill: voxel, files };
+    let source = ChunkFiles { folder, keys, pipeline, shards, counts, piece_bytes, fill: voxel, files };
     let decoded = Arc::clone(&context.decoded);
     let number = decoded.number();
     Ok(Arc::new(ChunkedArray { header, grid, swapped, fill, number, decoded, source }))
@@ -67,6 +68,8 @@ struct ChunkFiles {
     shards: Option<Shards>,
     /// For each axis: the files of the array and the chunks of a file, one where there are no shards.
     counts: Vec<(usize, usize)>,
+    /// The bytes of a decoded chunk.
+    piece_bytes: u64,
     fill: Vec<u8>,
     files: Arc<Files>,
 }
@@ -110,22 +113,22 @@ impl ChunkFiles {
 
     /// Decodes a chunk of a shard; false where it is not stored.
     fn read_shard(&self, shards: &Shards, at: &At, work: &mut Work, into: &mut [u8]) -> Result<bool> {
-        let Some((begin, len)) = shards.find((at.file, at.chunk), &at.path, &self.files)? else {
+        let Some(stored) = shards.find((at.file, at.chunk), &at.path, &self.files)? else {
             return Ok(false);
         };
+        let Stored { file, begin, len } = stored;
         self.check(len, into.len())?;
-        if self.pipeline.is_empty() {
-            read_at(&at.path, begin, &self.files, into)?;
-            return Ok(true);
-        }
-        let file = self.files.file(&at.path)?;
         if file.is_mapped() {
             let map = file.map()?;
             let place =
                 usize::try_from(begin).ok().and_then(|begin| Some(begin..begin.checked_add(len as usize)?));
-            let stored = map.bytes().get(place.unwrap_or_default());
+            let stored = place.and_then(|place| map.bytes().get(place));
             let stored = stored.ok_or_else(|| Error::format("truncated"))?;
             return self.pipeline.decode(stored, work, into).map(|()| true);
+        }
+        if self.pipeline.is_empty() {
+            file.read_at(begin, into)?;
+            return Ok(true);
         }
         let mut packed = std::mem::take(&mut work.packed);
         let stored = grown(&mut packed, len as usize)?;
@@ -157,9 +160,22 @@ impl Source for ChunkFiles {
         // A chunk with a file of its own: whether the file is there is seen when it is read.
         let Some(shards) = &self.shards else { return Ok(Found::Packed) };
         let at = self.locate(piece);
-        match shards.find((at.file, at.chunk), &at.path, &self.files)? {
-            None => Ok(Found::Missing),
-            Some(_) => Ok(Found::Packed),
+        let Some(stored) = shards.find((at.file, at.chunk), &at.path, &self.files)? else {
+            return Ok(Found::Missing);
+        };
+        if !self.pipeline.is_empty() || !stored.file.is_mapped() || stored.len != self.piece_bytes {
+            return Ok(Found::Packed);
+        }
+        let map = stored.file.map().map_err(|error| error.in_file(&at.path))?;
+        usize::try_from(stored.begin).map_or(Ok(Found::Packed), |begin| Ok(Found::Plain(map, begin)))
+    }
+
+    fn will_need(&self, piece: &Piece) {
+        let Some(shards) = &self.shards else { return };
+        let at = self.locate(piece);
+        // A hint: what cannot be had is told when it is read.
+        if let Ok(Some(stored)) = shards.find((at.file, at.chunk), &at.path, &self.files) {
+            stored.file.will_need(stored.len, std::iter::once(stored.begin));
         }
     }
 

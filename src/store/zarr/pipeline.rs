@@ -101,10 +101,10 @@ impl Pipeline {
     /// # Errors
     /// `Format` where the bytes are damaged or decode to another size.
     pub(super) fn decode(&self, stored: &[u8], work: &mut Work, into: &mut [u8]) -> Result<()> {
-        let Work { between, after: spare, codecs, .. } = work;
+        let Work { between, after, codecs, .. } = work;
         let decoded = into.len();
         // One codec at most makes bytes of another length.
-        let mut spare = Some(spare);
+        let mut after = Some(after);
         let mut bytes = stored;
         for (number, step) in self.steps.iter().enumerate().rev() {
             match *step {
@@ -116,8 +116,8 @@ impl Pipeline {
                 }
                 packed if number == 0 => return packed.unpack(bytes, (codecs, between), into),
                 packed => {
-                    let spare = spare.take().ok_or_else(|| Error::internal("two compressors in a row"))?;
-                    let unpacked = grown(spare, self.bytes_before(number, decoded))?;
+                    let after = after.take().ok_or_else(|| Error::internal("two compressors in a row"))?;
+                    let unpacked = grown(after, self.bytes_before(number, decoded))?;
                     packed.unpack(bytes, (codecs, between), unpacked)?;
                     bytes = unpacked;
                 }

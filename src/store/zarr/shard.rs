@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::Files;
 use crate::store::zarr::metadata::Sharding;
 use crate::store::zarr::pipeline::checked;
+use crate::store::{Files, StoredFile};
 use crate::sys::zeroed_bytes;
 
 /// The most chunks whose places are kept, 64 MiB of them.
@@ -15,8 +15,19 @@ const MOST_PLACES: usize = 1 << 22;
 /// The bytes that an index has of each chunk.
 const ENTRY_BYTES: usize = 16;
 
-/// Where the chunks of a shard are in its file, begin and length; nothing for a shard that is not stored.
-type Index = Option<Vec<Option<(u64, u64)>>>;
+/// A shard's file, and where its chunks are in it, begin and length; nothing for a shard that is not stored.
+type Index = Option<(Arc<StoredFile>, Vec<Option<(u64, u64)>>)>;
+
+/// The stored bytes of a chunk in a shard.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// The shard.
+    pub(super) file: Arc<StoredFile>,
+    /// Its first byte.
+    pub(super) begin: u64,
+    /// Its bytes.
+    pub(super) len: u64,
+}
 
 /// The indexes of an array's shards, each read when it is first wanted.
 #[derive(Debug)]
@@ -38,7 +49,7 @@ impl Shards {
         Self { sharding, chunks, kept: Mutex::default() }
     }
 
-    /// Where a chunk of a shard is in its file, begin and length; nothing where it is not stored.
+    /// Where a chunk of a shard is; nothing where it is not stored.
     ///
     /// # Errors
     /// `Format` where the shard or its index is broken; as the machine has them.
@@ -47,7 +58,7 @@ impl Shards {
         (shard, chunk): (u64, usize),
         path: &Path,
         files: &Files,
-    ) -> Result<Option<(u64, u64)>> {
+    ) -> Result<Option<Stored>> {
         let kept =
             self.kept.lock().unwrap_or_else(PoisonError::into_inner).indexes.get(&shard).map(Arc::clone);
         let index = match kept {
@@ -59,11 +70,13 @@ impl Shards {
                 index
             }
         };
-        Ok(index.as_ref().as_ref().and_then(|places| places.get(chunk).copied().flatten()))
+        let Some((file, places)) = index.as_ref() else { return Ok(None) };
+        let place = places.get(chunk).copied().flatten();
+        Ok(place.map(|(begin, len)| Stored { file: Arc::clone(file), begin, len }))
     }
 
     fn keep(&self, shard: u64, index: &Arc<Index>) {
-        let places = index.as_ref().as_ref().map_or(1, Vec::len);
+        let places = index.as_ref().as_ref().map_or(1, |(_, places)| places.len());
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.places.saturating_add(places) > MOST_PLACES {
             *kept = Kept::default();
@@ -74,11 +87,8 @@ impl Shards {
     }
 
     fn read(&self, path: &Path, files: &Files) -> Result<Index> {
-        let found = match std::fs::metadata(path) {
-            Ok(found) => found.len(),
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(cause) => return Err(Error::io(path, cause)),
-        };
+        let Some(file) = if_there(files.file(path))? else { return Ok(None) };
+        let found = file.byte_len();
         let sum = if self.sharding.checksum { 4 } else { 0 };
         let len = self.chunks.checked_mul(ENTRY_BYTES).and_then(|len| len.checked_add(sum));
         let len = len.filter(|&len| len as u64 <= found).ok_or_else(|| {
@@ -89,7 +99,7 @@ impl Shards {
         })?;
         let begin = if self.sharding.index_first { 0 } else { found - len as u64 };
         let mut bytes = zeroed_bytes(len)?;
-        read_at(path, begin, files, &mut bytes)?;
+        file.read_at(begin, &mut bytes)?;
         let bytes = match self.sharding.checksum {
             true => checked(&bytes).map_err(|error| error.at("the shard's index"))?,
             false => &bytes,
@@ -114,25 +124,8 @@ impl Shards {
                 ))),
             }
         };
-        numbers.chunks_exact(2).map(place).collect::<Result<Vec<_>>>().map(Some)
+        numbers.chunks_exact(2).map(place).collect::<Result<Vec<_>>>().map(|places| Some((file, places)))
     }
-}
-
-/// Reads bytes of a shard through its map or without one.
-///
-/// # Errors
-/// `Format` where the file ends before; as the system says.
-pub(super) fn read_at(path: &Path, begin: u64, files: &Files, into: &mut [u8]) -> Result<()> {
-    let file = files.file(path)?;
-    if !file.is_mapped() {
-        return file.read_at(begin, into);
-    }
-    let map = file.map()?;
-    let begin = usize::try_from(begin).ok();
-    let place = begin.and_then(|begin| Some(begin..begin.checked_add(into.len())?));
-    let bytes = place.and_then(|place| map.bytes().get(place));
-    into.copy_from_slice(bytes.ok_or_else(|| Error::format("truncated").in_file(path))?);
-    Ok(())
 }
 
 /// The same result, with nothing where there is no such file.

@@ -131,7 +131,8 @@ struct dataset_options {
 struct file_options {
     voxfeed::channel channel = voxfeed::channel::automatic;
     /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
-    /// .npz ("data") or the level of a slide ("2"); empty for the only one, and for the finest of several levels.
+    /// .npz ("data") or the level of a slide ("2"); empty for the only one, of a slide or a multiscale image the
+    /// largest.
     std::string inner{};
 };
 
