@@ -11,10 +11,9 @@ use voxfeed::capi::assembler::{
 use voxfeed::capi::batch::{
     vxf_batch, vxf_batch_len, vxf_batch_release, vxf_batch_samples, vxf_batch_tensor,
 };
-use voxfeed::capi::dataset::{
-    vxf_dataset, vxf_dataset_free, vxf_dataset_open, vxf_dataset_options, vxf_dataset_options_init,
-};
+use voxfeed::capi::dataset::{vxf_dataset, vxf_dataset_free, vxf_dataset_open};
 use voxfeed::capi::dataset_cache::vxf_dataset_preload;
+use voxfeed::capi::dataset_options::{vxf_dataset_options, vxf_dataset_options_init};
 use voxfeed::capi::library::vxf_last_error_message;
 use voxfeed::capi::loader::{
     vxf_loader, vxf_loader_free, vxf_loader_new, vxf_loader_next, vxf_loader_options_init, vxf_loader_start,

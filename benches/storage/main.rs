@@ -49,6 +49,9 @@ fn main() {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        println!("a debug build: what is read is checked, the rates of ours and of the limits mean nothing");
+    }
     let data = Data::make(options)?;
     println!("{}", data.describe(options));
     if let Some(busy) = busy() {
@@ -89,7 +92,8 @@ fn busy() -> Option<String> {
     let load = std::fs::read_to_string("/proc/loadavg").ok()?;
     let load: f64 = load.split(' ').next()?.parse().ok()?;
     let cores = std::thread::available_parallelism().ok()?.get();
-    let text = format!("other programs keep {load:.1} threads busy on {cores} cores: these are no true rates");
+    let text =
+        format!("other programs keep {load:.1} threads busy on {cores} cores: these are no true rates");
     (load > 0.5 * cores as f64).then_some(text)
 }
 
