@@ -127,11 +127,11 @@ impl Options {
 fn extents(text: &str) -> Result<[usize; 3], String> {
     let wrong = || format!("'{text}' is not like 64, 256x256 or 5x256x256");
     let parts: Vec<usize> = text.split('x').map(str::parse).collect::<Result<_, _>>().map_err(|_| wrong())?;
-    match parts.as_slice() {
+    match *parts.as_slice() {
         _ if parts.contains(&0) => Err(wrong()),
-        &[all] => Ok([all; 3]),
-        &[y, x] => Ok([1, y, x]),
-        &[z, y, x] => Ok([z, y, x]),
+        [all] => Ok([all; 3]),
+        [y, x] => Ok([1, y, x]),
+        [z, y, x] => Ok([z, y, x]),
         _ => Err(wrong()),
     }
 }

@@ -13,6 +13,9 @@ use crate::data::{Data, Place};
 use crate::decode;
 use crate::rows::{Cached, Store, Streaming, add_rows, gather_rows, widen};
 
+/// What one thread reaches: its number, and for how many seconds.
+type OnThread = fn(&Options, &Data, usize, f64) -> f64;
+
 pub(crate) type Measure<'a> = Box<dyn Fn(f64) -> f64 + 'a>;
 
 /// The limit of a case, by name; nothing where it is a codec that is not at hand here.
@@ -24,7 +27,7 @@ pub(crate) fn of<'a>(
     if case.state == State::Cold {
         return decode::of(options, data, case);
     }
-    let (name, run): (_, fn(&Options, &Data, usize, f64) -> f64) = match (case.task, case.state) {
+    let (name, run): (_, OnThread) = match (case.task, case.state) {
         (Task::Patches, State::Device) => ("streaming gather", gather::<Streaming>),
         (Task::Patches, _) => ("gather", gather::<Cached>),
         (Task::Slices, _) => ("copy", copy),

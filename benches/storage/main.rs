@@ -49,6 +49,9 @@ fn main() {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if cfg!(debug_assertions) {
+        println!("a debug build: what is read is checked, the rates of ours and of the limits mean nothing");
+    }
     let data = Data::make(options)?;
     println!("{}", data.describe(options));
     if let Some(busy) = busy() {

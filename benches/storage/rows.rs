@@ -63,7 +63,7 @@ impl Store for Streaming {
         {
             use std::arch::x86_64::{__m128i, _mm_loadu_si128, _mm_stream_si128};
             let into: &mut [u8] = bytemuck::cast_slice_mut(&mut *into);
-            if into.len() % 16 == 0 && into.as_ptr().addr() % 16 == 0 {
+            if into.len().is_multiple_of(16) && into.as_ptr().addr().is_multiple_of(16) {
                 let from = if voxel == size_of::<T>() {
                     from
                 } else {
