@@ -218,6 +218,7 @@ impl Walk<'_, '_> {
                     len: along.len,
                     step,
                     asked: self.job.asked(span),
+                    claimed: self.job.claimed(along.len * width, axis.target),
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
                 let Some(fit) = self.job.plane(&plane, self.target, &mut self.scratch) else {

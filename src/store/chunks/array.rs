@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::store::chunks::arrangement::Arrangement;
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
     Block, Bytes, Decoded, DecodedParts, Header, Origin, Part, Scratch, TakeBlock, Volume, Window, Work,
@@ -89,10 +90,9 @@ impl<S: Source> ChunkedArray<S> {
         take: TakeBlock<'_>,
     ) -> Result<()> {
         let voxel = self.header.dtype.byte_len();
-        let mut strides: [isize; MAX_RANK] = self.grid.strides();
-        strides.iter_mut().for_each(|stride| *stride *= voxel as isize);
-        let first = overlap.first * voxel;
-        let swapped = self.swapped;
+        let strides = self.grid.strides();
+        let bytes_of = |strides: [isize; MAX_RANK]| strides.map(|stride| stride * voxel as isize);
+        let (first, swapped) = (overlap.first * voxel, self.swapped);
         let len = self.piece_bytes()?;
         match self.source.find(piece).map_err(|error| self.at(piece, error))? {
             Found::Missing => {
@@ -100,26 +100,48 @@ impl<S: Source> ChunkedArray<S> {
                 take(&overlap.window, &Block { bytes, first: 0, strides: [0; MAX_RANK], swapped })
             }
             Found::Plain(map, start) => {
-                let block = Block { bytes: Bytes::Mapped(map), first: start + first, strides, swapped };
-                take(&overlap.window, &block)
+                let (bytes, strides) = (Bytes::Mapped(map), bytes_of(strides));
+                take(&overlap.window, &Block { bytes, first: start + first, strides, swapped })
             }
             Found::Packed if len <= self.decoded.budget() => {
-                let bytes = Bytes::Shared(self.decode(piece, scratch)?);
+                let arrangement = self.arrangement();
+                let bytes = Bytes::Shared(self.decode(piece, arrangement, scratch)?);
+                let place = (overlap.first, strides);
+                let (first, strides) = arrangement.map_or(place, |arranged| arranged.view(place.0, place.1));
+                let (first, strides) = (first * voxel, bytes_of(strides));
+                let swapped = swapped && arrangement.is_none();
                 take(&overlap.window, &Block { bytes, first, strides, swapped })
             }
             Found::Packed => {
                 let (bytes, work) = scratch.bytes_and_work(len)?;
                 self.source.decode(piece, work, bytes).map_err(|error| self.at(piece, error))?;
-                take(&overlap.window, &Block { bytes: Bytes::Borrowed(bytes), first, strides, swapped })
+                let (bytes, strides) = (Bytes::Borrowed(bytes), bytes_of(strides));
+                take(&overlap.window, &Block { bytes, first, strides, swapped })
             }
         }
     }
 
-    fn decode(&self, piece: &Piece, scratch: &mut Scratch) -> Result<crate::store::DecodedBytes> {
+    fn arrangement(&self) -> Option<Arrangement> {
+        Arrangement::of(&self.grid, self.header.dtype, self.swapped)
+    }
+
+    fn decode(
+        &self,
+        piece: &Piece,
+        arrangement: Option<Arrangement>,
+        scratch: &mut Scratch,
+    ) -> Result<crate::store::DecodedBytes> {
         let part = Part { volume: self.number, number: piece.number };
-        let (_, work) = scratch.bytes_and_work(0)?;
-        let decode = |into: &mut [u8]| self.source.decode(piece, work, into);
-        self.decoded.get(part, self.piece_bytes()?, decode).map_err(|error| self.at(piece, error))
+        let len = self.piece_bytes()?;
+        let decode = |into: &mut [u8]| match arrangement {
+            None => self.source.decode(piece, scratch.bytes_and_work(0)?.1, into),
+            Some(arrangement) => {
+                let (bytes, work) = scratch.bytes_and_work(len)?;
+                self.source.decode(piece, work, bytes)?;
+                arrangement.arrange(bytes, into)
+            }
+        };
+        self.decoded.get(part, len, decode).map_err(|error| self.at(piece, error))
     }
 }
 
@@ -158,7 +180,7 @@ impl<S: Source> Volume for ChunkedArray<S> {
         };
         let piece = self.grid.piece(number);
         match self.source.find(&piece).map_err(|error| self.at(&piece, error))? {
-            Found::Packed => self.decode(&piece, scratch).map(drop),
+            Found::Packed => self.decode(&piece, self.arrangement(), scratch).map(drop),
             Found::Missing | Found::Plain(..) => Ok(()),
         }
     }

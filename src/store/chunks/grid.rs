@@ -134,6 +134,11 @@ impl Grid {
         &self.axes
     }
 
+    /// Where the array keeps its channel axis.
+    pub(super) fn channel(&self) -> ChannelPlace {
+        self.channel
+    }
+
     /// The piece of this number.
     pub(in crate::store) fn piece(&self, number: u64) -> Piece {
         let (mut at, mut rest) = ([0; MAX_RANK], number);

@@ -3,6 +3,7 @@
 //! The same for every chunked format. A format says by its [`Source`] where a piece's bytes lie and how they
 //! are decoded; the walk over the pieces, the cache and the places in the window are [`ChunkedArray`]'s.
 
+mod arrangement;
 mod array;
 mod grid;
 

@@ -14,6 +14,11 @@ pub(super) fn copy_rows(source: &[u8], plane: &Plane, target: &mut [u8]) {
         64 => copy_fixed::<64>(source, plane, target),
         128 => copy_fixed::<128>(source, plane, target),
         256 => copy_fixed::<256>(source, plane, target),
+        8..16 => copy_twice::<8>(source, plane, target),
+        17..32 => copy_twice::<16>(source, plane, target),
+        33..64 => copy_twice::<32>(source, plane, target),
+        65..128 => copy_twice::<64>(source, plane, target),
+        129..256 => copy_twice::<128>(source, plane, target),
         _ => each_row(source, plane, target, copy),
     }
 }
@@ -25,6 +30,25 @@ fn copy_fixed<const LEN: usize>(source: &[u8], plane: &Plane, target: &mut [u8])
     each_row(source, &plane, target, |from, into| {
         if let (Some(from), Some(into)) = (from.first_chunk::<LEN>(), into.first_chunk_mut::<LEN>()) {
             *into = *from;
+        }
+    });
+}
+
+/// Copies rows of one to two times a length that is known when it is compiled: their beginnings and their
+/// ends, which overlap. Pieces of rows that end at a chunk's border are of any length.
+#[inline(always)]
+fn copy_twice<const LEN: usize>(source: &[u8], plane: &Plane, target: &mut [u8]) {
+    each_row(source, plane, target, |from, into| {
+        let ends = (from.first_chunk::<LEN>(), from.last_chunk::<LEN>());
+        if let (Some(first), Some(last)) = ends
+            && from.len() == into.len()
+        {
+            if let Some(into) = into.first_chunk_mut::<LEN>() {
+                *into = *first;
+            }
+            if let Some(into) = into.last_chunk_mut::<LEN>() {
+                *into = *last;
+            }
         }
     });
 }

@@ -112,6 +112,13 @@ impl<'a> Job<'a> {
         if self.order.shuffled.is_some() { 0 } else { span.saturating_add(self.size).min(MOST) }
     }
 
+    /// The bytes that a target row of this length is to be asked for ahead, where the next begins `step` on.
+    pub(in crate::sys) fn claimed(&self, len: usize, step: usize) -> usize {
+        // Longer rows are seen coming.
+        const MOST: usize = 256;
+        if self.streams || len == step || len >= MOST { 0 } else { len }
+    }
+
     /// The bytes of an element of the target.
     pub(in crate::sys) fn width(&self) -> usize {
         self.width

@@ -28,6 +28,9 @@ pub(in crate::sys) struct Plane {
     pub(in crate::sys) next: Option<usize>,
     /// How many bytes of a row are asked for ahead: none of what is in the caches anyway.
     pub(in crate::sys) asked: usize,
+    /// How many bytes of a target row are asked for ahead: none where rows follow each other, or are
+    /// streamed.
+    pub(in crate::sys) claimed: usize,
 }
 
 impl Plane {
@@ -60,6 +63,7 @@ pub(super) fn each_row(
     let (mut from, mut into) = (plane.from, plane.into);
     for row in 0..plane.count {
         ask_ahead(source, plane, row, from);
+        claim_ahead(target, plane, into);
         let place = source.get(from..from.wrapping_add(plane.from_len));
         let (Some(place), Some(target)) = (place, target.get_mut(into..into.wrapping_add(plane.into_len)))
         else {
@@ -91,4 +95,20 @@ fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (source, place);
+}
+
+/// Asks for the target row that is a few ahead. Between short rows lie gaps that the processor does not see
+/// through, so that it would wait at every row for lines to write to.
+#[inline(always)]
+fn claim_ahead(target: &[u8], plane: &Plane, into: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..plane.claimed).step_by(64) {
+        let ahead = into.wrapping_add(plane.into_step.wrapping_mul(AHEAD)).wrapping_add(line);
+        let address = target.as_ptr().wrapping_add(ahead);
+        // SAFETY: a prefetch changes nothing that a program sees and takes any address; processors that do
+        // not know this one pass it over.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (target, plane, into);
 }
