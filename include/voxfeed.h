@@ -131,6 +131,9 @@ typedef struct {
     const char *path;
 } vxf_error_info;
 
+/** Told of what is done, of how much, on the thread that called; anything but 0 stops. */
+typedef int32_t (*vxf_progress)(uint64_t done, uint64_t total, void *user_data);
+
 /**
  * The number of the C interface that the library has, as in its file name: libvoxfeed.so.0.
  *
@@ -525,6 +528,24 @@ vxf_status vxf_dataset_attribute(const vxf_dataset *dataset,
 /** Frees the handle; samplers, loaders and batches made of it live on. NULL is allowed. */
 void vxf_dataset_free(vxf_dataset *dataset);
 
+/**
+ * Decodes all chunks and compressed volumes of the subjects into the cache, so that no epoch waits for it.
+ *
+ * threads: 0 is one for each core. progress is told of the parts that are done, at most about a thousand
+ * times, on this thread; it may be NULL. Files that are read as they are stored (.npy, .nii, contiguous HDF5)
+ * need no decoding. A split or subset shares the cache of the dataset that it was taken from.
+ *
+ * Gives CANCELLED where progress asked to stop; what was decoded so far stays.
+ * Errors: ERR_LIMIT, before anything is decoded, where cache_bytes is too small; as the reading of the volumes.
+ */
+vxf_status vxf_dataset_preload(const vxf_dataset *dataset,
+                               uint32_t threads,
+                               vxf_progress progress,
+                               void *user_data);
+
+/** Lets the decoded bytes go that nobody reads at the moment; what is wanted again is decoded again. */
+vxf_status vxf_dataset_evict(const vxf_dataset *dataset);
+
 /** What a volume's file says of it. */
 typedef struct {
     /** Set by the caller: sizeof(vxf_volume_info). */
@@ -804,6 +825,16 @@ typedef int32_t vxf_fit;
 /** It becomes the nearest value that fits; NaN becomes 0. */
 #define VXF_FIT_SATURATE 1
 
+/** Who reads the batches. */
+typedef int32_t vxf_consumer;
+/** The processor, soon after the library wrote them. */
+#define VXF_CONSUMER_CPU 0
+/**
+ * A device that copies them away: voxels are written past the processor's caches, which is faster then,
+ * and much slower for a processor that reads them.
+ */
+#define VXF_CONSUMER_DEVICE 1
+
 /** How one category is fed. The layout is final; a struct of zeros and a name is all defaults. */
 typedef struct {
     /** The category: "images". */
@@ -864,6 +895,13 @@ typedef struct {
     vxf_device device;
     /** The device's number. */
     int32_t device_id;
+    /**
+     * Within windows of so many samples of the epoch, those of one subject that lie near each other follow
+     * each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
+     */
+    uint32_t group_window;
+    /** Who reads the batches. */
+    vxf_consumer consumer;
 } vxf_loader_options;
 
 /**
@@ -905,12 +943,17 @@ typedef struct {
     uint64_t slots;
     /** The bytes of all slots. */
     uint64_t slot_bytes;
-    /** Decoded volumes that were found in the cache. */
+    /** Decoded chunks and volumes that were found in the cache of the dataset, by all that read it. */
     uint64_t cache_hits;
-    /** Decoded volumes that had to be decoded. */
+    /** Decoded chunks and volumes that had to be decoded. */
     uint64_t cache_misses;
-    /** The bytes in the cache now. */
+    /** The bytes in the cache now, cache_bytes of the dataset's options at most. */
     uint64_t cache_bytes;
+    /**
+     * The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
+     * that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+     */
+    uint64_t scratch_bytes;
 } vxf_loader_stats;
 
 /** Writes the defaults into options of struct_size bytes. */
@@ -1147,9 +1190,6 @@ typedef struct {
     /** What happens to a file that has the name already. */
     vxf_existing existing;
 } vxf_writer_options;
-
-/** Called as subjects are done, on the thread that called; anything but 0 stops. */
-typedef int32_t (*vxf_progress)(uint64_t done, uint64_t total, void *user_data);
 
 /** How a montage is drawn. Set it up with vxf_montage_options_init(). */
 typedef struct {

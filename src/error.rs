@@ -1,5 +1,6 @@
 //! One error type: what went wrong, where, and who must act.
 
+use std::any::Any;
 use std::error::Error as StdError;
 use std::fmt::Display;
 use std::path::Path;
@@ -103,6 +104,13 @@ impl Error {
         error.details.path = path.display().to_string();
         error.source = Some(Box::new(cause));
         error
+    }
+
+    /// The error about a panic that was caught: ours, whatever the caller did.
+    pub fn panicked(place: impl Display, payload: &(dyn Any + Send)) -> Self {
+        let text = payload.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text");
+        Self::internal(format!("voxfeed panicked {place}: {text}"))
     }
 
     /// The same error with its place in front: `place: message`.

@@ -139,6 +139,11 @@ fn a_file_that_shrinks_fails_its_own_batches_and_no_others() {
 }
 
 #[test]
+fn more_files_than_descriptors_are_no_trouble() {
+    Program::built("many").run();
+}
+
+#[test]
 fn batches_are_the_same_for_any_threads_and_after_any_restore() {
     Program::built("same").run();
 }

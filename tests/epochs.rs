@@ -36,7 +36,7 @@ proptest! {
         let sampler = slices(&depths);
         let last_batch = [LastBatch::Keep, LastBatch::Drop, LastBatch::Pad][rule];
         let order = if shuffled { Order::Shuffled } else { Order::Sequential };
-        let options = EpochOptions { seed, order, batch_size, last_batch, rank: 0, world_size };
+        let options = EpochOptions { seed, order, batch_size, last_batch, world_size, ..EpochOptions::default() };
         let Some(plans) = plans(&sampler, options) else {
             prop_assert!(last_batch != LastBatch::Pad, "padding leaves no rank without samples");
             return Ok(());
@@ -72,6 +72,48 @@ proptest! {
             prop_assert_eq!(fresh.len() as u64, all);
         }
         prop_assert_eq!(by_subject.iter().sum::<u64>(), fresh.len() as u64);
+    }
+
+    #[test]
+    fn grouping_moves_samples_within_their_window_only(
+        (seed, epoch, window) in (any::<u64>(), 0u64..50, 2u32..30),
+        (world_size, rule) in (1u64..3, 0..3usize),
+    ) {
+        let shapes = vec![vec![16, 16, 16], vec![12, 20, 9], vec![8, 8, 30]];
+        let sampler = dataset(&shapes, |_, _| 0.0);
+        let sampler = Arc::new(Sampler::new(sampler, Arc::new(Uniform::new(&[4, 4, 4], 25))).unwrap());
+        let last_batch = [LastBatch::Keep, LastBatch::Drop, LastBatch::Pad][rule];
+        let options = EpochOptions {
+            seed, order: Order::Shuffled, batch_size: 4, last_batch, world_size, ..EpochOptions::default()
+        };
+        let grouped_options = EpochOptions { group_window: window, ..options };
+        let all = plans(&sampler, options).unwrap().into_iter();
+        for (plain, grouped) in all.zip(plans(&sampler, grouped_options).unwrap()) {
+            prop_assert_eq!(plain.len(), grouped.len());
+            let (plain, epoch_of) = (plain.epoch(epoch), grouped.epoch(epoch));
+            let places: Vec<u64> = (0..grouped.len()).collect();
+            // Asked for backwards, so that an order that depends on what came before would show.
+            let mut seen: Vec<_> = places.iter().rev().map(|&place| epoch_of.sample(place).unwrap()).collect();
+            seen.reverse();
+            for (window, samples) in seen.chunks(window as usize).zip(places.chunks(window as usize)).enumerate() {
+                let (samples, places) = samples;
+                let mut own: Vec<_> = samples.iter().map(|sample| (sample.index, sample.repeated)).collect();
+                let before = places.iter().map(|&place| plain.sample(place).unwrap());
+                let mut before: Vec<_> = before.map(|sample| (sample.index, sample.repeated)).collect();
+                own.sort_unstable();
+                before.sort_unstable();
+                prop_assert_eq!(own, before, "window {}", window);
+                let cells = samples.iter().map(|sample| {
+                    (sample.subject, sample.region.offset().iter().map(|start| start / 4).collect::<Vec<_>>())
+                });
+                prop_assert!(cells.is_sorted());
+            }
+            for (&place, sample) in places.iter().zip(&seen) {
+                prop_assert_eq!(sample.position, plain.sample(place).unwrap().position);
+            }
+        }
+        let refused = EpochOptions { group_window: (1 << 20) + 1, ..options };
+        prop_assert!(Plan::new(Arc::clone(&sampler), refused).is_err());
     }
 
     #[test]

@@ -179,6 +179,7 @@ fn plan_of(case: &Case, rank: u64) -> Option<Arc<Plan>> {
         last_batch: case.last_batch,
         rank,
         world_size: case.world,
+        group_window: 0,
     };
     plan(dataset, rule, options).ok()
 }

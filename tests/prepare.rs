@@ -1,11 +1,12 @@
 //! Datasets written and converted, and what is refused on the way.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 use voxfeed::error::ErrorKind;
-use voxfeed::prepare::{ConvertOptions, DatasetWriter, Existing, Outcome, Progress, WriterOptions, convert};
+use voxfeed::prepare::{ConvertOptions, DatasetWriter, Existing, Outcome, WriterOptions, convert};
 use voxfeed::store::{Dataset, DenseVolume, Entry, Extraction, OpenOptions, Reader, save};
 use voxfeed::voxel::{Affine, DType, Orientation, Region, Shape};
 
@@ -253,7 +254,7 @@ fn a_converted_dataset_has_the_same_voxels_in_the_same_places() {
         let mut seen = Vec::new();
         let mut progress = |done, all| {
             seen.push((done, all));
-            Progress::Continue
+            ControlFlow::Continue(())
         };
         let outcome = convert(&source, &mut writer, &ConvertOptions { threads }, &mut progress).unwrap();
         assert_eq!(outcome, Outcome::Complete);
@@ -278,7 +279,7 @@ fn a_conversion_can_be_cancelled_and_names_what_fails() {
     let source = Dataset::open(&fixture("pymia_11.h5"), OpenOptions::default()).unwrap();
     let path = folder.path().join("part.h5");
     let mut writer = DatasetWriter::create(&path, WriterOptions::default()).unwrap();
-    let mut stop = |done, _| if done == 4 { Progress::Cancel } else { Progress::Continue };
+    let mut stop = |done, _| if done == 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
     let outcome = convert(&source, &mut writer, &ConvertOptions::default(), &mut stop).unwrap();
     assert_eq!(outcome, Outcome::Cancelled(4));
     writer.finish().unwrap();
@@ -294,7 +295,7 @@ fn a_conversion_can_be_cancelled_and_names_what_fails() {
     let source = Dataset::open(&folder.path().join("raw"), OpenOptions::default()).unwrap();
     let path = folder.path().join("raw.h5");
     let mut writer = DatasetWriter::create(&path, WriterOptions::default()).unwrap();
-    let mut go_on = |_, _| Progress::Continue;
+    let mut go_on = |_, _| ControlFlow::Continue(());
     let error = convert(&source, &mut writer, &ConvertOptions { threads: 2 }, &mut go_on).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Argument);
     assert!(error.message().contains("subject \"s3\""), "{error}");

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use half::f16;
 use proptest::prelude::*;
 use voxfeed::store::{ArrayLayout, Entry, Extraction, FileArray, Files, Header, Io, Origin, Reader, Volume};
-use voxfeed::sys::{Fit, Scale};
+use voxfeed::sys::Scale;
 use voxfeed::voxel::{Affine, DType, MAX_AXES, Orientation, Padding, Region, Shape};
 
 const PADDINGS: [Padding; 6] =
@@ -254,9 +254,9 @@ impl Case {
             start: self.skip as u64,
             layout: ArrayLayout { strides },
             swapped: self.swapped,
-            files: Arc::new(Files::new(self.io)),
+            file: Files::new(self.io).file(file.path()).unwrap(),
         };
-        let volume: Arc<dyn Volume> = Arc::new(array.checked(file.path().metadata().unwrap().len()).unwrap());
+        let volume: Arc<dyn Volume> = Arc::new(array.checked().unwrap());
         let entry = |&channel: &usize| {
             let entry = Entry::channel("one", Arc::clone(&volume), channel).unwrap();
             match &self.orientations {
@@ -267,7 +267,7 @@ impl Case {
         let entries: Vec<Entry> = self.wanted.iter().map(entry).collect();
         let shape = Shape::new(&self.shape).unwrap();
         let region = Region::new(&self.offset, shape).unwrap();
-        let how = Extraction { padding: self.padding, pad_value: 3.0, dtype: self.into, fit: Fit::Exact };
+        let how = Extraction { padding: self.padding, pad_value: 3.0, ..Extraction::exact(self.into) };
         let mut voxels = vec![0x5a; shape.byte_len(self.wanted.len(), self.into.byte_len()).unwrap()];
         Reader::default().read(&entries, &region, &how, &mut voxels).unwrap();
         voxels.chunks(self.into.byte_len()).map(|voxel| decode(voxel, self.into)).collect()

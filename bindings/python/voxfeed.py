@@ -68,6 +68,7 @@ _CHOICES = {
     "on_error": dict([("continue", 0), ("stop", 1)]),
     "ragged": dict(error=0, pad=1),
     "thin_axis": dict(drop=0, keep=1),
+    "consumer": dict(cpu=0, device=1),
     "padding": dict(zero=0, constant=1, edge=2, reflect=3, symmetric=4, wrap=5),
     "fit": dict(exact=0, saturate=1),
     "blend": dict(last=0, mean=1, gaussian=2),
@@ -199,7 +200,7 @@ class _LoaderStats(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32)] + [
         (name, c_uint64) for name in (
             "batches", "samples", "bytes", "errors", "waits", "wait_ns", "work_ns", "idle_ns", "held", "slots",
-            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes")]
+            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes", "scratch_bytes")]
 
 
 class _DatasetOptions(ctypes.Structure):
@@ -231,7 +232,7 @@ class _LoaderOptions(ctypes.Structure):
                 ("ragged", c_int32), ("thin_axis", c_int32), ("endless", c_uint32), ("rank", c_uint32),
                 ("world_size", c_uint32), ("seed", c_uint64), ("transform", POINTER(_Transform)),
                 ("categories", POINTER(_Category)), ("category_count", c_uint64), ("device", c_int32),
-                ("device_id", c_int32)]
+                ("device_id", c_int32), ("group_window", c_uint32), ("consumer", c_int32)]
 
 
 class _AssemblerOptions(ctypes.Structure):
@@ -289,6 +290,8 @@ def _functions():
         ("dataset_attribute", status, [dataset, u64, text, p(text)]),
         ("dataset_volume_info", status, [dataset, u64, text, text, p(_VolumeInfo)]),
         ("dataset_read", status, [dataset, u64, text, text, p(_Region), tensor]),
+        ("dataset_preload", status, [dataset, c_uint32, _PROGRESS, c_void_p]),
+        ("dataset_evict", status, [dataset]),
         ("dataset_free", None, [dataset]),
         ("sampler_options_init", status, [p(_SamplerOptions), size]),
         ("sampler_new", status, [dataset, p(_SamplerOptions), p(sampler)]),
@@ -715,6 +718,23 @@ class VolumeInfo(collections.namedtuple("VolumeInfo", [
         return nibabel_affine(self.affine)
 
 
+def _with_progress(function, arguments, progress):
+    """Calls a function that reports its progress; whether it came to its end."""
+    raised = []
+
+    def call(done, total, _):
+        try:
+            return 1 if progress is not None and progress(done, total) else 0
+        except BaseException:
+            raised.append(sys.exc_info())
+            return 1
+
+    status = function(*(arguments + (_PROGRESS(call), None)))
+    if raised:
+        _raise(raised.pop())
+    return status == _OK
+
+
 class Dataset(_Object):
     """The ordered subjects of a study, each with categories ("images") of entries ("T1"), which are volumes.
 
@@ -783,6 +803,19 @@ class Dataset(_Object):
         tensor, _array = _tensor(array)
         _lib.dataset_add_tensor(self._own, self._subject(subject), _encoded(category, "category"),
                                 _encoded(entry, "entry"), byref(tensor), _affine(affine))
+
+    def preload(self, threads=0, progress=None):
+        """Decodes all chunks and compressed volumes into the cache ahead of time; returns whether all of them were.
+
+        threads: 0 is one for each core. progress(done, total) is called now and then; if it returns something true,
+        decoding stops. LimitError, before anything is decoded, where cache_bytes is too small.
+        """
+        threads = _integer(threads, "threads", 0, 2 ** 32 - 1)
+        return _with_progress(_lib.dataset_preload, (self._own, threads), progress)
+
+    def evict(self):
+        """Lets the decoded bytes go that nobody reads at the moment."""
+        _lib.dataset_evict(self._own)
 
     def set_attribute(self, subject, name, value):
         """Sets an attribute of a subject to what JSON can say: a number, text, a list, a dict."""
@@ -1030,7 +1063,9 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
     long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes.
+    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes: of the
+    dataset's cache; scratch_bytes: what the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes
+    together are the memory that a loader has.
     """
 
     __slots__ = ()
@@ -1045,14 +1080,16 @@ class Loader(_Object):
     Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
     "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
-    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id.
+    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id,
+    group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
+    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError.
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
-                "thin_axis": "thin_axis", "device": "device"}
+                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer"}
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
@@ -1290,19 +1327,7 @@ class Writer(_Object):
         progress(done, total) is called as subjects are done; if it returns something true, writing stops. What it
         raises stops it too, and is raised here.
         """
-        raised = []
-
-        def call(done, total, _):
-            try:
-                return 1 if progress is not None and progress(done, total) else 0
-            except BaseException:
-                raised.append(sys.exc_info())
-                return 1
-
-        status = _lib.writer_add_dataset(self._own, dataset._own, _PROGRESS(call), None)
-        if raised:
-            _raise(raised.pop())
-        return status == _OK
+        return _with_progress(_lib.writer_add_dataset, (self._own, dataset._own), progress)
 
     def finish(self):
         """Completes the file and gives it its name."""

@@ -6,7 +6,7 @@ use crate::assemble::prediction::{Placed, View};
 use crate::assemble::profile::Profile;
 use crate::assemble::sweep::Planes;
 use crate::error::{Error, Result};
-use crate::sys::{AlignedBuffer, Fit, Number, Stored, Target, add, add_weighted, assign, gather};
+use crate::sys::{AlignedBuffer, Fit, Number, Stored, Stores, Target, add, add_weighted, assign, gather};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
 
 /// The most elements that are brought into order and dtype at once, so that they stay in the cache.
@@ -124,11 +124,13 @@ impl<T: Number + Default> Sums<T> {
                     strides: &steps,
                     dtype: view.dtype,
                     swapped: false,
+                    shuffled: None,
                     scale: None,
                 };
                 let rows = scratch.get_mut(..slab.voxels()).unwrap_or_default();
                 let bytes = bytemuck::cast_slice_mut(rows);
-                let mut target = Target { bytes, dtype: T::DTYPE, fit: Fit::Saturate };
+                let stores = Stores::Cached;
+                let mut target = Target { bytes, dtype: T::DTYPE, fit: Fit::Saturate, stores };
                 gather(&stored, &runs, &slab.extent, &mut target)?;
                 self.add_channel(channel, slab, rows, (0, &dense_strides(&slab.extent)));
                 Ok(())

@@ -1,6 +1,5 @@
 //! What stands around every exported function: errors become statuses, panics become errors.
 
-use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::ffi::CString;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
@@ -64,7 +63,7 @@ fn caught(body: impl FnOnce() -> Result<vxf_status>) -> Result<vxf_status> {
         Err(payload) => {
             watch.poison();
             let place = PANIC.try_with(|place| place.take()).unwrap_or_default();
-            Err(Error::internal(format!("voxfeed panicked at {place}: {}", text_of(payload.as_ref()))))
+            Err(Error::panicked(format!("at {place}"), payload.as_ref()))
         }
     }
 }
@@ -89,11 +88,6 @@ fn install_hook() {
             }
         }));
     });
-}
-
-fn text_of(payload: &(dyn Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "no text".to_owned())
 }
 
 /// Keeps an error as this thread's last, and gives its status.

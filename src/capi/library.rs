@@ -2,15 +2,34 @@
 
 #![allow(non_camel_case_types)]
 
-use std::ffi::{CStr, c_char};
+use std::ffi::{CStr, c_char, c_void};
+use std::ops::ControlFlow;
 
 use crate::capi::guard::{guard_done, with_last};
 use crate::capi::handle::{Sized32, write, write_sized};
 use crate::capi::status::{NAMES, vxf_status};
 use crate::device::cuda_device_count;
 
+/// Told of what is done, of how much, on the thread that called; anything but 0 stops.
+pub type vxf_progress = Option<unsafe extern "C" fn(done: u64, total: u64, user_data: *mut c_void) -> i32>;
+
 /// The number of the C interface that this header describes, also in the library's file name.
 pub const VXF_ABI_VERSION: u32 = 0;
+
+/// The caller's progress function as ours; where there is none, nothing stops.
+pub(super) fn progress_of(
+    call: vxf_progress,
+    user_data: *mut c_void,
+) -> impl FnMut(u64, u64) -> ControlFlow<()> {
+    move |done, total| match call {
+        Some(call) => {
+            // SAFETY: the caller's function, which by the contract may be called with these arguments now.
+            let answer = unsafe { call(done, total, user_data) };
+            if answer == 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        }
+        None => ControlFlow::Continue(()),
+    }
+}
 
 /// The number of the C interface that the library has, as in its file name: libvoxfeed.so.0.
 ///

@@ -193,12 +193,15 @@ pub struct vxf_loader_stats {
     pub slots: u64,
     /// The bytes of all slots.
     pub slot_bytes: u64,
-    /// Decoded volumes that were found in the cache.
+    /// Decoded chunks and volumes that were found in the cache of the dataset, by all that read it.
     pub cache_hits: u64,
-    /// Decoded volumes that had to be decoded.
+    /// Decoded chunks and volumes that had to be decoded.
     pub cache_misses: u64,
-    /// The bytes in the cache now.
+    /// The bytes in the cache now, cache_bytes of the dataset's options at most.
     pub cache_bytes: u64,
+    /// The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
+    /// that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+    pub scratch_bytes: u64,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -236,6 +239,7 @@ pub unsafe extern "C" fn vxf_loader_get_stats(
             cache_hits: stats.cache_hits,
             cache_misses: stats.cache_misses,
             cache_bytes: stats.cache_bytes,
+            scratch_bytes: stats.scratch_bytes,
             ..vxf_loader_stats::initial()
         };
         write_sized(out, info)

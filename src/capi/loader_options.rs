@@ -10,7 +10,7 @@ use crate::capi::tensor::{vxf_device, vxf_dtype};
 use crate::capi::transform::{chain, vxf_transform};
 use crate::device::cuda_device_count;
 use crate::error::{Error, Result};
-use crate::feed::{CategoryOptions, LoaderOptions, OnError, Ragged, ThinAxis};
+use crate::feed::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 use crate::plan::{EpochOptions, LastBatch, Order};
 use crate::sys::Fit;
 use crate::voxel::{DType, Padding};
@@ -109,6 +109,19 @@ impl vxf_fit {
     pub const SATURATE: vxf_fit = vxf_fit(1);
 }
 
+/// Who reads the batches.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_consumer(pub i32);
+
+impl vxf_consumer {
+    /// The processor, soon after the library wrote them.
+    pub const CPU: vxf_consumer = vxf_consumer(0);
+    /// A device that copies them away: voxels are written past the processor's caches, which is faster then,
+    /// and much slower for a processor that reads them.
+    pub const DEVICE: vxf_consumer = vxf_consumer(1);
+}
+
 /// How one category is fed. The layout is final; a struct of zeros and a name is all defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -173,6 +186,11 @@ pub struct vxf_loader_options {
     pub device: vxf_device,
     /// The device's number.
     pub device_id: i32,
+    /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
+    /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
+    pub group_window: u32,
+    /// Who reads the batches.
+    pub consumer: vxf_consumer,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -199,6 +217,8 @@ unsafe impl Sized32 for vxf_loader_options {
             category_count: 0,
             device: vxf_device::DEFAULT,
             device_id: 0,
+            group_window: 0,
+            consumer: vxf_consumer::CPU,
         }
     }
 }
@@ -221,6 +241,10 @@ impl vxf_category {
             vxf_padding::WRAP => Padding::Wrap,
             other => return Err(place(unknown("padding", other.0))),
         };
+        if self.pad_value != 0.0 && padding != Padding::Constant {
+            let text = format!("pad_value is {}, but padding is not VXF_PADDING_CONSTANT", self.pad_value);
+            return Err(place(Error::argument(text)));
+        }
         let fit = match self.fit {
             vxf_fit::EXACT => Fit::Exact,
             vxf_fit::SATURATE => Fit::Saturate,
@@ -288,6 +312,11 @@ impl vxf_loader_options {
             vxf_thin_axis::KEEP => ThinAxis::Keep,
             other => return Err(unknown("thin_axis", other.0)),
         };
+        let consumer = match self.consumer {
+            vxf_consumer::CPU => Consumer::Cpu,
+            vxf_consumer::DEVICE => Consumer::Device,
+            other => return Err(unknown("consumer", other.0)),
+        };
         let categories = array(self.categories, self.category_count, "categories")?;
         Ok(LoaderOptions {
             epoch: EpochOptions {
@@ -297,6 +326,7 @@ impl vxf_loader_options {
                 last_batch,
                 rank: u64::from(self.rank),
                 world_size: u64::from(self.world_size.max(1)),
+                group_window: self.group_window,
             },
             prefetch: if self.prefetch == 0 { 2 } else { self.prefetch as usize },
             threads: self.threads as usize,
@@ -304,6 +334,7 @@ impl vxf_loader_options {
             on_error,
             ragged,
             thin_axis,
+            consumer,
             categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
             chain: chain(self.transform)?,
         })

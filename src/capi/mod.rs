@@ -22,6 +22,8 @@ pub mod dataset_options;
 
 pub mod dataset;
 
+pub mod dataset_cache;
+
 pub mod volume;
 
 pub mod sampler;

@@ -6,7 +6,7 @@ use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
 use crate::error::{Error, Result};
-use crate::sys::{Fit, Stored, Target, gather, zeroed_bytes};
+use crate::sys::{Fit, Stored, Stores, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
 
 /// The type of one voxel: DLPack's type code times 256, plus the bits.
@@ -247,9 +247,17 @@ impl Given {
         let part = into.len() / outer.max(1);
         for (number, bytes_of) in into.chunks_mut(part.max(1)).enumerate() {
             let first = number * step as usize;
-            let stored =
-                Stored { bytes, first, strides: &strides, dtype: self.dtype, swapped: false, scale: None };
-            let mut target = Target { bytes: bytes_of, dtype: self.dtype, fit: Fit::Exact };
+            let stored = Stored {
+                bytes,
+                first,
+                strides: &strides,
+                dtype: self.dtype,
+                swapped: false,
+                shuffled: None,
+                scale: None,
+            };
+            let mut target =
+                Target { bytes: bytes_of, dtype: self.dtype, fit: Fit::Exact, stores: Stores::Cached };
             gather(&stored, &runs, &extents, &mut target)?;
         }
         Ok(into)

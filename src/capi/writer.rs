@@ -11,11 +11,12 @@ use crate::capi::handle::{
     Noun, Sized32, array, borrow, check_room, free, give, init_sized, path, read_sized_or_default, text,
     text_or_null,
 };
+use crate::capi::library::{progress_of, vxf_progress};
 use crate::capi::status::vxf_status;
 use crate::capi::tensor::{Given, vxf_tensor};
 use crate::capi::volume::affine;
 use crate::error::{Error, Result};
-use crate::prepare::{ConvertOptions, DatasetWriter, Existing, Outcome, Progress, WriterOptions, convert};
+use crate::prepare::{ConvertOptions, DatasetWriter, Existing, Outcome, WriterOptions, convert};
 use crate::store::{DenseVolume, Look, MontageColumn, MontageOptions, montage, save};
 
 /// Makes a dataset file in pymia's HDF5 layout, which pymia and vxf_dataset_open() read.
@@ -146,9 +147,6 @@ fn dense<'a>(given: &Given, bytes: &'a [u8], affine: *const f64) -> Result<Dense
     Ok(DenseVolume { shape, channels, dtype: given.dtype, bytes, affine: self::affine(affine)? })
 }
 
-/// Called as subjects are done, on the thread that called; anything but 0 stops.
-pub type vxf_progress = Option<unsafe extern "C" fn(done: u64, total: u64, user_data: *mut c_void) -> i32>;
-
 /// Writes all subjects of a dataset, read in parallel; progress may be NULL, and is called on this thread.
 ///
 /// Gives CANCELLED where progress asked to stop; the subjects written so far stay.
@@ -162,14 +160,7 @@ pub unsafe extern "C" fn vxf_writer_add_dataset(
 ) -> vxf_status {
     guard(|| {
         let dataset = borrow(dataset)?.now();
-        let mut report = |done: usize, total: usize| match progress {
-            Some(call) => {
-                // SAFETY: the caller's function, which by the contract may be called with these arguments now.
-                let answer = unsafe { call(done as u64, total as u64, user_data) };
-                if answer == 0 { Progress::Continue } else { Progress::Cancel }
-            }
-            None => Progress::Continue,
-        };
+        let mut report = progress_of(progress, user_data);
         let outcome =
             with_writer(writer, |writer| convert(&dataset, writer, &ConvertOptions::default(), &mut report))?;
         Ok(match outcome {

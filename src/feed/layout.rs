@@ -1,9 +1,10 @@
 //! What a row of a batch looks like: its categories, their channels and dtypes, and its extents.
 
 use crate::error::{Error, Result};
-use crate::feed::{CategoryOptions, LoaderOptions, Ragged, ThinAxis};
+use crate::feed::{CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
+use crate::sys::Stores;
 use crate::transform::Program;
 use crate::voxel::{DType, MAX_AXES, Region, Shape};
 
@@ -129,7 +130,11 @@ impl CategoryLayout {
         }
         let program = Program::new(&options.chain, &wanted.name, (dtype, wanted.fit), channels)?;
         let (dtype, fit) = program.gathered();
-        let extraction = Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit };
+        // Steps that follow read the row again at once.
+        let past_caches = options.consumer == Consumer::Device && program.is_empty();
+        let stores = if past_caches { Stores::Streaming } else { Stores::Cached };
+        let extraction =
+            Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit, stores };
         Ok(Self {
             name: wanted.name.clone(),
             channels,

@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
 use crate::feed::ring::{Place, Ring, Slot};
 use crate::feed::statistics::KnownStatistics;
@@ -33,6 +34,7 @@ pub(super) struct Shared {
     pub(super) ended: Condvar,
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
+    pub(super) foresight: Foresight,
     slots: usize,
     slot_bytes: usize,
     threads: usize,
@@ -106,6 +108,7 @@ impl Loader {
             ended: Condvar::new(),
             counters: Counters::default(),
             statistics: KnownStatistics::default(),
+            foresight: Foresight::new(row_bytes.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))),
         };
         Ok(Self { shared: Some(Arc::new(shared)), process: OnceLock::new() })
     }
@@ -296,6 +299,7 @@ impl Loader {
             cache_hits,
             cache_misses,
             cache_bytes: decoded.byte_len(),
+            scratch_bytes: counters.scratch_bytes.load(Relaxed),
         })
     }
 }

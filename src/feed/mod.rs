@@ -4,6 +4,7 @@
 //! threads cannot change a byte. The slots are the only queue: a full ring puts the threads to sleep.
 
 mod batch;
+mod foresight;
 mod layout;
 mod loader;
 mod options;
@@ -15,5 +16,5 @@ mod worker;
 
 pub use batch::{Batch, TensorView};
 pub use loader::{Loader, Next};
-pub use options::{CategoryOptions, LoaderOptions, OnError, Ragged, ThinAxis};
+pub use options::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 pub use stats::Stats;

@@ -37,6 +37,16 @@ pub enum ThinAxis {
     Keep,
 }
 
+/// Who reads the batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Consumer {
+    /// The processor, soon.
+    #[default]
+    Cpu,
+    /// A device that copies them away.
+    Device,
+}
+
 /// How one category is fed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CategoryOptions {
@@ -88,6 +98,8 @@ pub struct LoaderOptions {
     pub ragged: Ragged,
     /// Whether slices keep their axis of one voxel.
     pub thin_axis: ThinAxis,
+    /// Who reads the batches.
+    pub consumer: Consumer,
     /// The categories in order; all of the first subject's where there are none.
     pub categories: Vec<CategoryOptions>,
     /// What happens to the voxels.
@@ -104,6 +116,7 @@ impl Default for LoaderOptions {
             on_error: OnError::Continue,
             ragged: Ragged::Error,
             thin_axis: ThinAxis::Drop,
+            consumer: Consumer::Cpu,
             categories: Vec::new(),
             chain: Arc::default(),
         }

@@ -5,6 +5,7 @@
 //! not lent yet: their slots are free as soon as the last worker has left them.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
@@ -52,6 +53,8 @@ pub(super) struct Ticket {
     pub(super) place: u64,
     /// Where the row is.
     pub(super) slot: Arc<Slot>,
+    /// The places ahead whose samples the disk is to be told of; none where it need not know.
+    pub(super) foreseen: Range<u64>,
 }
 
 /// A batch that is filling or ready.
@@ -68,6 +71,17 @@ struct Filling {
     finished: usize,
     /// The error of the first row, in order, that failed.
     error: Option<(usize, Error)>,
+}
+
+/// What a row's end has brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Finished {
+    /// Nothing yet: other rows of its batch are not filled.
+    Row,
+    /// Its batch can be lent when those before it have been.
+    Batch,
+    /// The slot of a batch that was given up is free.
+    Slot,
 }
 
 /// A batch that is ready to be lent, or the error that it is instead.
@@ -95,6 +109,8 @@ pub(super) struct Ring {
     next: Place,
     /// Behind the last batch that was lent.
     lent: Place,
+    /// Behind the last place that a ticket named as foreseen.
+    foreseen: u64,
     producing: bool,
     begun: u64,
     pub(super) started: bool,
@@ -114,6 +130,7 @@ impl Ring {
             given_up: Vec::new(),
             next: nowhere,
             lent: nowhere,
+            foreseen: 0,
             producing: false,
             begun: 0,
             started: false,
@@ -127,7 +144,7 @@ impl Ring {
     /// Begins at a place, giving up what is not lent.
     pub(super) fn start(&mut self, at: Place) {
         self.give_up();
-        (self.next, self.lent) = (at, at);
+        (self.next, self.lent, self.foreseen) = (at, at, at.place);
         (self.producing, self.started, self.cancelled) = (true, true, false);
     }
 
@@ -148,8 +165,8 @@ impl Ring {
         self.lent
     }
 
-    /// The next row to be filled, if there is one now.
-    pub(super) fn take(&mut self, plan: &Plan, endless: bool) -> Option<Ticket> {
+    /// The next row to be filled, if there is one now; `ahead` of its place samples may be foreseen.
+    pub(super) fn take(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<Ticket> {
         if !self.producing {
             return None;
         }
@@ -160,8 +177,20 @@ impl Ring {
         let batch = self.filling.back_mut()?;
         let row = batch.taken;
         batch.taken += 1;
-        let place = batch.place + row as u64;
-        Some(Ticket { batch: batch.number, row, epoch: batch.epoch, place, slot: Arc::clone(&batch.slot) })
+        let (number, epoch, place) = (batch.number, batch.epoch, batch.place + row as u64);
+        let slot = Arc::clone(&batch.slot);
+        let foreseen = self.foresee(place, ahead, plan.len());
+        Some(Ticket { batch: number, row, epoch, place, slot, foreseen })
+    }
+
+    /// The next places to foresee, of those that are at most `ahead` of this one; few, so that the sample at
+    /// this place does not wait for the others.
+    fn foresee(&mut self, place: u64, ahead: u64, end: u64) -> Range<u64> {
+        const MOST_AT_ONCE: u64 = 2;
+        let from = self.foreseen.max(place + 1);
+        let to = (place + 1).saturating_add(ahead).min(from + MOST_AT_ONCE).min(end).max(from);
+        self.foreseen = to;
+        from..to
     }
 
     /// Begins another batch, where there are samples and a slot is free.
@@ -172,6 +201,7 @@ impl Ring {
                 return false;
             }
             self.next = Place { epoch: self.next.epoch.wrapping_add(1), place: 0 };
+            self.foreseen = 0;
         }
         let Some(slot) = self.free.pop() else { return false };
         let left = plan.len() - self.next.place;
@@ -192,9 +222,8 @@ impl Ring {
         true
     }
 
-    /// Notes that a row is filled or has failed; true where that makes the batch at the front ready, or
-    /// frees a slot.
-    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> bool {
+    /// Notes that a row is filled or has failed.
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> Finished {
         let Ticket { batch: number, row, .. } = ticket;
         if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) {
             batch.finished += 1;
@@ -212,17 +241,20 @@ impl Ring {
                     }
                 }
             }
-            return batch.finished == batch.samples.len();
+            let whole = batch.finished == batch.samples.len();
+            return if whole { Finished::Batch } else { Finished::Row };
         }
-        let Some(index) = self.given_up.iter().position(|batch| batch.number == number) else { return false };
-        let Some(batch) = self.given_up.get_mut(index) else { return false };
+        let index = self.given_up.iter().position(|batch| batch.number == number);
+        let Some(batch) = index.and_then(|index| self.given_up.get_mut(index)) else { return Finished::Row };
         batch.finished += 1;
-        if batch.finished < batch.taken {
-            return false;
+        if batch.finished == batch.taken
+            && let Some(index) = index
+        {
+            let batch = self.given_up.swap_remove(index);
+            self.free.push(batch.slot);
+            return Finished::Slot;
         }
-        let batch = self.given_up.swap_remove(index);
-        self.free.push(batch.slot);
-        true
+        Finished::Row
     }
 
     /// Takes the batch at the front, where it is ready.

@@ -49,6 +49,7 @@ fn identity(plan: &Plan) -> Result<Value> {
         "shuffled": options.order == Order::Shuffled,
         "rank": options.rank,
         "world_size": options.world_size,
+        "group_window": options.group_window,
         "samples": plan.sampler().len(),
         "sampler": format!("{:016x}", plan.sampler().fingerprint(options.seed)?),
     }))

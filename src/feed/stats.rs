@@ -30,12 +30,14 @@ pub struct Stats {
     pub slots: u64,
     /// The bytes of all slots.
     pub slot_bytes: u64,
-    /// Decoded volumes that were found in the cache.
+    /// Decoded chunks and volumes that were found in the cache.
     pub cache_hits: u64,
-    /// Decoded volumes that had to be decoded.
+    /// Decoded chunks and volumes that had to be decoded.
     pub cache_misses: u64,
     /// The bytes in the cache.
     pub cache_bytes: u64,
+    /// The bytes that the threads hold to decode and convert in.
+    pub scratch_bytes: u64,
 }
 
 /// The counts that threads add to while they work.
@@ -49,6 +51,7 @@ pub(super) struct Counters {
     pub(super) wait_ns: AtomicU64,
     pub(super) work_ns: AtomicU64,
     pub(super) idle_ns: AtomicU64,
+    pub(super) scratch_bytes: AtomicU64,
 }
 
 /// Adds to a count.

@@ -5,9 +5,10 @@ use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use crate::error::{Error, Result};
+use crate::feed::foresight::Watch;
 use crate::feed::loader::Shared;
-use crate::feed::ring::Ticket;
-use crate::feed::stats::add_time;
+use crate::feed::ring::{Finished, Ticket};
+use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
 use crate::store::Reader;
 
@@ -16,28 +17,42 @@ use crate::store::Reader;
 struct Bench {
     reader: Reader,
     scratch: Vec<u8>,
+    watch: Watch,
+}
+
+impl Bench {
+    fn byte_len(&self) -> usize {
+        self.reader.byte_len() + self.scratch.capacity()
+    }
 }
 
 /// Fills rows until the loader is closed.
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut bench = Bench::default();
+    let mut counted = 0;
     while let Some(ticket) = next_ticket(shared) {
         let begun = Instant::now();
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
         let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
-            let text = payload.downcast_ref::<&str>().map(ToString::to_string);
-            let text = text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_default();
-            let place = format!("place {} of epoch {}", ticket.place, ticket.epoch);
-            Err(Error::internal(format!("voxfeed panicked while it read the sample at {place}: {text}")))
+            let (place, epoch) = (ticket.place, ticket.epoch);
+            let place = format!("while it read the sample at place {place} of epoch {epoch}");
+            Err(Error::panicked(place, payload.as_ref()))
         });
         add_time(&shared.counters.work_ns, begun.elapsed());
+        let scratch_bytes = bench.byte_len() as u64;
+        add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
+        counted = scratch_bytes;
         let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.finish(ticket, outcome) {
-            shared.ready.notify_all();
-            shared.work.notify_all();
+        let finished = ring.finish(ticket, outcome);
+        drop(ring);
+        match finished {
+            Finished::Row => {}
+            Finished::Batch => shared.ready.notify_all(),
+            Finished::Slot => shared.work.notify_all(),
         }
     }
+    add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
     let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
     ring.workers -= 1;
     shared.ended.notify_all();
@@ -50,7 +65,7 @@ fn next_ticket(shared: &Shared) -> Option<Ticket> {
         if ring.closed {
             return None;
         }
-        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless) {
+        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless, shared.foresight.ahead()) {
             return Some(ticket);
         }
         let begun = Instant::now();
@@ -61,12 +76,30 @@ fn next_ticket(shared: &Shared) -> Option<Ticket> {
 
 /// Fills one row: gathers every category's voxels into their place, then runs the steps there.
 fn fill(shared: &Shared, ticket: &Ticket, bench: &mut Bench) -> Result<(Sample, Vec<usize>)> {
-    let sample = shared.plan.epoch(ticket.epoch).sample(ticket.place)?;
+    let epoch = shared.plan.epoch(ticket.epoch);
+    for place in ticket.foreseen.clone() {
+        // A sample that cannot be had is told at its own turn.
+        if let Ok(sample) = epoch.sample(place) {
+            foresee(shared, &sample, bench);
+        }
+    }
+    let sample = epoch.sample(ticket.place)?;
     let named = |error: Error| {
         let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
         error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
     };
-    fill_sample(shared, ticket, (&sample, bench)).map(|extents| (sample, extents)).map_err(named)
+    let filled = fill_sample(shared, ticket, (&sample, bench));
+    shared.foresight.note(&mut bench.watch);
+    filled.map(|extents| (sample, extents)).map_err(named)
+}
+
+/// Tells the disk what a sample will need.
+fn foresee(shared: &Shared, sample: &Sample, bench: &mut Bench) {
+    let Ok((region, _)) = shared.layout.row(shared.plan.sampler(), sample) else { return };
+    for category in &shared.layout.categories {
+        let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
+        bench.reader.will_need(entries, &region, category.extraction.padding);
+    }
 }
 
 fn fill_sample(

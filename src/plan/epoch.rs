@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::plan::group::Groups;
 use crate::plan::{Permutation, Sample, Sampler};
 
 /// The order of an epoch's samples.
@@ -43,6 +44,9 @@ pub struct EpochOptions {
     pub rank: u64,
     /// The number of processes that share the epoch.
     pub world_size: u64,
+    /// Within windows of so many samples, those that lie near each other follow each other; 0 leaves the
+    /// order as it is.
+    pub group_window: u32,
 }
 
 impl Default for EpochOptions {
@@ -54,6 +58,7 @@ impl Default for EpochOptions {
             last_batch: LastBatch::Keep,
             rank: 0,
             world_size: 1,
+            group_window: 0,
         }
     }
 }
@@ -66,14 +71,15 @@ pub struct Plan {
     sampler: Arc<Sampler>,
     options: EpochOptions,
     len: u64,
+    groups: Option<Arc<Groups>>,
 }
 
 impl Plan {
     /// The epochs of a sampler under these options.
     ///
     /// # Errors
-    /// `Argument` where the batch size is 0, the rank is not below the world size, or this rank's share of
-    /// an epoch is empty.
+    /// `Argument` where the batch size is 0, the rank is not below the world size, this rank's share of an
+    /// epoch is empty, or the group window is too long.
     pub fn new(sampler: Arc<Sampler>, options: EpochOptions) -> Result<Self> {
         let EpochOptions { batch_size, last_batch, rank, world_size, .. } = options;
         if batch_size == 0 {
@@ -100,7 +106,11 @@ impl Plan {
             let text = format!("{len} samples on each of {world_size} ranks are more than 64 bits count");
             return Err(Error::range(text));
         }
-        Ok(Self { sampler, options, len })
+        let groups = match options.group_window {
+            0 | 1 => None,
+            window => Some(Arc::new(Groups::new(window)?)),
+        };
+        Ok(Self { sampler, options, len, groups })
     }
 
     /// The sampler.
@@ -155,6 +165,17 @@ impl Epoch<'_> {
         if place >= self.plan.len {
             return Err(Error::range(format!("sample {place} of {}", self.plan.len)));
         }
+        let Plan { options: EpochOptions { rank, world_size, .. }, len, groups, .. } = self.plan;
+        let position = place * world_size + rank;
+        let from = match groups {
+            None => place,
+            Some(groups) => groups.place((self.number, place), *len, |place| self.ungrouped(place))?,
+        };
+        Ok(Sample { position, ..self.ungrouped(from)? })
+    }
+
+    /// The sample at this place before those that lie near each other were grouped.
+    fn ungrouped(&self, place: u64) -> Result<Sample> {
         let EpochOptions { rank, world_size, seed, .. } = self.plan.options;
         let position = place * world_size + rank;
         let total = self.plan.sampler.len();

@@ -11,7 +11,7 @@ pub struct Sample {
     pub subject: usize,
     /// The epoch that it belongs to.
     pub epoch: u64,
-    /// Its position in the epoch's order over all ranks; at or past the sampler's length for a repeat.
+    /// Its position in the epoch's order over all ranks.
     pub position: u64,
     /// Whether it only fills up the last batch and stands elsewhere in the epoch already.
     pub repeated: bool,

@@ -138,9 +138,6 @@ impl Sampler {
     pub fn row_shapes(&self) -> Result<Vec<(Shape, Option<usize>, usize)>> {
         let mut all: Vec<(Shape, Option<usize>, usize)> = Vec::new();
         for (subject, shape) in self.shapes.iter().enumerate() {
-            if self.rule.count(shape)? == 0 {
-                continue;
-            }
             for (row, thin) in self.rule.row_shapes(shape)? {
                 if !all.iter().any(|(known, axis, _)| *known == row && *axis == thin) {
                     all.push((row, thin, subject));

@@ -1,6 +1,7 @@
 //! A dataset of any format written as one file: subjects are read in parallel and written in order.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use crossbeam_channel::{Receiver, bounded};
@@ -25,15 +26,6 @@ impl Default for ConvertOptions {
     }
 }
 
-/// Whether a conversion goes on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Progress {
-    /// It does.
-    Continue,
-    /// It stops after the subjects that are written.
-    Cancel,
-}
-
 /// How a conversion ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -55,7 +47,7 @@ struct Read {
     bytes: Vec<u8>,
 }
 
-/// Adds all subjects of a dataset to a writer, in order, and reports (done, all) after each.
+/// Adds all subjects of a dataset to a writer, in order, and reports (done, all) after each; a break stops.
 ///
 /// Volumes are written as they are seen: oriented as the dataset was opened, values with their scale
 /// applied, in the smallest dtype that holds a category's values in all subjects. The writer is not
@@ -68,7 +60,7 @@ pub fn convert(
     dataset: &Dataset,
     writer: &mut DatasetWriter,
     options: &ConvertOptions,
-    progress: &mut dyn FnMut(usize, usize) -> Progress,
+    progress: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
 ) -> Result<Outcome> {
     let dtypes = category_dtypes(dataset)?;
     let threads = options.threads.max(1);
@@ -98,7 +90,7 @@ pub fn convert(
             let volumes = receiver.recv().map_err(lost)?;
             let named = |error: Error| error.at(format!("subject \"{}\"", subject.id()));
             write(writer, subject, volumes.map_err(named)?).map_err(named)?;
-            if progress(done + 1, all) == Progress::Cancel && done + 1 < all {
+            if progress(done as u64 + 1, all as u64).is_break() && done + 1 < all {
                 return Ok(Outcome::Cancelled(done + 1));
             }
         }

@@ -3,5 +3,5 @@
 mod convert;
 mod writer;
 
-pub use convert::{ConvertOptions, Outcome, Progress, convert};
+pub use convert::{ConvertOptions, Outcome, convert};
 pub use writer::{DatasetWriter, Existing, WriterOptions};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{ArrayLayout, Block, Bytes, Files, Header, Scratch, TakeBlock, Volume, Window};
+use crate::store::{ArrayLayout, Block, Bytes, Header, Scratch, StoredFile, TakeBlock, Volume, Window};
 
 /// Uncompressed voxels from some byte of a file on, in any axis and byte order.
 #[derive(Debug)]
@@ -16,8 +16,8 @@ pub struct FileArray {
     pub layout: ArrayLayout,
     /// Whether its voxels are in the other kind of machine's byte order.
     pub swapped: bool,
-    /// The dataset's open files.
-    pub files: Arc<Files>,
+    /// The file, one of the dataset's.
+    pub file: Arc<StoredFile>,
 }
 
 /// Voxels in memory, dense.
@@ -33,7 +33,8 @@ impl FileArray {
     ///
     /// # Errors
     /// `Format` where it is not, or where the header's size overflows.
-    pub fn checked(self, file_bytes: u64) -> Result<Self> {
+    pub fn checked(self) -> Result<Self> {
+        let file_bytes = self.file.byte_len();
         let overflow = |error: Error| Error::format(error.message()).in_file(&self.header.origin.path);
         let needed = self.header.byte_len().map_err(overflow)? as u64;
         let end = self.start.checked_add(needed);
@@ -51,38 +52,11 @@ impl FileArray {
 
     /// Reads a window in few pieces that together are not much larger than it.
     fn pieces<'a>(&self, window: &Window, scratch: &'a mut Scratch) -> Result<Block<'a>> {
-        let shape = window.region.shape();
-        let extents = std::iter::once(window.channels).chain(shape.extents().iter().copied());
-        let mut axes: Vec<Axis> = extents
-            .zip(&self.layout.strides)
-            .enumerate()
-            .map(|(number, (extent, &stride))| Axis { number, extent, stride })
-            .collect();
-        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride.unsigned_abs()));
-        let span =
-            |inner: &[Axis]| inner.iter().map(Axis::reach).sum::<usize>() + self.header.dtype.byte_len();
-        let count = |outer: &[Axis]| outer.iter().map(|axis| axis.extent).product::<usize>();
-        let cost = |(outer, inner): (&[Axis], &[Axis])| {
-            count(outer) as u128 * (span(inner) as u128 + u128::from(BYTES_OF_A_READ))
-        };
-        let splits = (0..=axes.len()).filter_map(|at| axes.split_at_checked(at));
-        let (outer, inner) = splits.min_by_key(|&split| cost(split)).unwrap_or((&[], axes.as_slice()));
-        let (len, count) = (span(inner), count(outer));
+        let pieces = Pieces::new(self, window)?;
+        let Pieces { len, count, first, ref outer } = pieces;
         let total = count.checked_mul(len).ok_or_else(|| Error::memory("a block's size overflows"))?;
-
-        let first = self.layout.first(self.start as usize, window)?;
-        let below: usize = inner.iter().filter(|axis| axis.stride < 0).map(Axis::reach).sum();
-        let place = |number: usize| {
-            let mut rest = number;
-            let moved = outer.iter().rev().map(|axis| {
-                let k = rest % axis.extent;
-                rest /= axis.extent;
-                axis.stride * k as isize
-            });
-            first.saturating_sub(below).saturating_add_signed(moved.sum()) as u64
-        };
         let bytes = scratch.bytes(total)?;
-        Files::read_pieces(&self.header.origin.path, len, place, bytes)?;
+        self.file.read_pieces(len, |number| pieces.place(number), bytes)?;
 
         let mut strides = self.layout.strides;
         let mut stride = len as isize;
@@ -92,11 +66,62 @@ impl FileArray {
             }
             stride *= axis.extent as isize;
         }
-        Ok(Block { bytes: Bytes::Borrowed(bytes), first: below, strides, swapped: self.swapped })
+        let first = self.layout.first(self.start as usize, window)?.saturating_sub(first);
+        Ok(Block { bytes: Bytes::Borrowed(bytes), first, strides, swapped: self.swapped })
+    }
+}
+
+/// The pieces of a file that a window lies in: runs of bytes, equally long, one for each position on the
+/// outer axes.
+struct Pieces {
+    /// The bytes of a piece.
+    len: usize,
+    /// The number of pieces.
+    count: usize,
+    /// The first byte of the piece at the first position.
+    first: usize,
+    /// The axes from piece to piece, slowest first.
+    outer: Vec<Axis>,
+}
+
+impl Pieces {
+    /// Weighs the bytes between the wanted ones against the number of pieces.
+    fn new(array: &FileArray, window: &Window) -> Result<Self> {
+        let shape = window.region.shape();
+        let extents = std::iter::once(window.channels).chain(shape.extents().iter().copied());
+        let mut axes: Vec<Axis> = extents
+            .zip(&array.layout.strides)
+            .enumerate()
+            .map(|(number, (extent, &stride))| Axis { number, extent, stride })
+            .collect();
+        axes.sort_by_key(|axis| std::cmp::Reverse(axis.stride.unsigned_abs()));
+        let span =
+            |inner: &[Axis]| inner.iter().map(Axis::reach).sum::<usize>() + array.header.dtype.byte_len();
+        let count = |outer: &[Axis]| outer.iter().map(|axis| axis.extent).product::<usize>();
+        let cost = |(outer, inner): (&[Axis], &[Axis])| {
+            count(outer) as u128 * (span(inner) as u128 + u128::from(BYTES_OF_A_READ))
+        };
+        let splits = (0..=axes.len()).filter_map(|at| axes.split_at_checked(at));
+        let (outer, inner) = splits.min_by_key(|&split| cost(split)).unwrap_or((&[], axes.as_slice()));
+        let below: usize = inner.iter().filter(|axis| axis.stride < 0).map(Axis::reach).sum();
+        let first = array.layout.first(array.start as usize, window)?.saturating_sub(below);
+        Ok(Self { len: span(inner), count: count(outer), first, outer: outer.to_vec() })
+    }
+
+    /// The first byte of a piece.
+    fn place(&self, number: usize) -> u64 {
+        let mut rest = number;
+        let moved = self.outer.iter().rev().map(|axis| {
+            let k = rest % axis.extent;
+            rest /= axis.extent;
+            axis.stride * k as isize
+        });
+        self.first.saturating_add_signed(moved.sum()) as u64
     }
 }
 
 /// One axis of a window: its place among the strides, its extent there and its stride in the file.
+#[derive(Debug, Clone, Copy)]
 struct Axis {
     number: usize,
     extent: usize,
@@ -119,14 +144,21 @@ impl Volume for FileArray {
     }
 
     fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
-        let path = &self.header.origin.path;
         let (strides, swapped) = (self.layout.strides, self.swapped);
-        if self.files.maps(path) {
+        if self.file.is_mapped() {
             let first = self.layout.first(self.start as usize, window)?;
-            let map = self.files.map(path)?;
-            return take(window, &Block { bytes: Bytes::Mapped(map), first, strides, swapped });
+            let bytes = Bytes::Mapped(self.file.map()?);
+            return take(window, &Block { bytes, first, strides, swapped });
         }
         take(window, &self.pieces(window, scratch)?)
+    }
+
+    fn will_need(&self, window: &Window) {
+        // Whatever fails here will fail again, and be told, when the window is read.
+        if let Ok(pieces) = Pieces::new(self, window) {
+            let places = (0..pieces.count).map(|number| pieces.place(number));
+            self.file.will_need(pieces.len as u64, places);
+        }
     }
 }
 
@@ -161,7 +193,7 @@ impl Volume for MemoryArray {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{ChannelPlace, Io, Origin};
+    use crate::store::{ChannelPlace, Files, Io, Origin};
     use crate::voxel::{DType, Region, Shape};
 
     #[test]
@@ -186,14 +218,15 @@ mod tests {
             start: 0,
             layout: ArrayLayout::dense(&shape, 1, 2, ChannelPlace::First),
             swapped: false,
-            files: Arc::new(Files::new(Io::Positional)),
+            file: Files::new(Io::Positional).file(file.path()).unwrap(),
         };
-        let array = array.checked(2 << 32).unwrap();
+        let array = array.checked().unwrap();
         let region = Region::new(&[0, 500, 800], Shape::new(&[4096, 2, 3]).unwrap()).unwrap();
         let window = Window { channel: 0, channels: 1, region };
+        array.will_need(&window);
         let mut scratch = Scratch::default();
         let block = array.pieces(&window, &mut scratch).unwrap();
-        let bytes = block.as_bytes().unwrap();
+        let bytes = block.as_bytes();
         assert!(bytes.len() < 16 << 20, "{}", bytes.len());
         for z in [6isize, 7, 4000] {
             let at = block.first as isize + z * block.strides[1] + block.strides[2] + block.strides[3];

@@ -121,7 +121,12 @@ impl Decoded {
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let keep = len <= self.budget;
-        let spare = if keep { self.reserve(len) } else { None };
+        let spare = if keep {
+            self.byte_len.fetch_add(len, Ordering::Relaxed);
+            self.trim(len)
+        } else {
+            None
+        };
         let made = spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok).and_then(|mut bytes| {
             decode(&mut bytes)?;
             Ok(Arc::new(bytes))
@@ -134,9 +139,14 @@ impl Decoded {
         if keep && !settled {
             self.byte_len.fetch_sub(len, Ordering::Relaxed);
         }
-        // While others were being decoded too, there may have been nothing to let go.
-        self.shrink(len);
+        // Parts that were decoded at the same time may together be more than the budget.
+        self.trim(0);
         made
+    }
+
+    /// Whether a part is kept or being decoded, which does not count as a use of it.
+    pub fn holds(&self, part: Part) -> bool {
+        self.shard(part).entries.contains_key(&part)
     }
 
     /// Lets all parts go that nobody looks at; they are decoded anew when they are wanted.
@@ -176,15 +186,9 @@ impl Decoded {
         }
     }
 
-    /// Counts `len` bytes, letting the least recently used parts go until they fit; gives back one of their
-    /// buffers where it has just that size.
-    fn reserve(&self, len: usize) -> Option<AlignedBuffer> {
-        self.byte_len.fetch_add(len, Ordering::Relaxed);
-        self.shrink(len)
-    }
-
-    /// Lets the least recently used parts go until the budget holds; gives back one buffer of `len` bytes.
-    fn shrink(&self, len: usize) -> Option<AlignedBuffer> {
+    /// Lets the least recently used parts go until the budget holds; gives back a buffer of theirs that has
+    /// this size.
+    fn trim(&self, len: usize) -> Option<AlignedBuffer> {
         let mut spare = None;
         while self.byte_len.load(Ordering::Relaxed) > self.budget {
             let oldest = self.shards.iter().filter_map(|shard| Some((lock(shard).oldest()?, shard)));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::{Block, Entry, Scratch, Volume, Window};
-use crate::sys::{Fit, Scale, Stored, Target, fill, gather};
+use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather};
 use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
@@ -18,12 +18,14 @@ pub struct Extraction {
     pub dtype: DType,
     /// What happens to a value that does not fit it.
     pub fit: Fit,
+    /// Who reads the voxels next.
+    pub stores: Stores,
 }
 
 impl Extraction {
     /// Zero padding and exact fit into this dtype.
     pub fn exact(dtype: DType) -> Self {
-        Self { padding: Padding::Zero, pad_value: 0.0, dtype, fit: Fit::Exact }
+        Self { padding: Padding::Zero, pad_value: 0.0, dtype, fit: Fit::Exact, stores: Stores::Cached }
     }
 }
 
@@ -36,6 +38,11 @@ pub struct Reader {
 }
 
 impl Reader {
+    /// The bytes of scratch that it holds.
+    pub fn byte_len(&self) -> usize {
+        self.scratch.byte_len()
+    }
+
     /// Reads a region of these entries, one after the other, into `into`.
     ///
     /// Shape: (channel, spatial axes of the region), dense; the channels are those of the entries in order.
@@ -52,18 +59,7 @@ impl Reader {
     ) -> Result<()> {
         let channel_bytes = region.shape().byte_len(1, how.dtype.byte_len())?;
         let mut rest = into;
-        let mut left = entries;
-        while let Some((first, others)) = left.split_first() {
-            let mut channels = first.channels();
-            let mut joined = 0;
-            for next in others {
-                let adjacent = next.first_channel() == first.first_channel() + channels;
-                if !Arc::ptr_eq(first.volume(), next.volume()) || !adjacent {
-                    break;
-                }
-                channels += next.channels();
-                joined += 1;
-            }
+        for (first, channels) in joined(entries) {
             let bytes = channel_bytes.checked_mul(channels).filter(|&bytes| bytes <= rest.len());
             let Some(bytes) = bytes else {
                 let text = format!("destination is too small for {channels} channels of {region}");
@@ -73,13 +69,22 @@ impl Reader {
             self.read_channels((first, channels), region, how, part)
                 .map_err(|error| error.at(format!("{region}")).in_file_of(first))?;
             rest = remainder;
-            left = others.get(joined..).unwrap_or_default();
         }
         if !rest.is_empty() {
             let text = format!("destination has {} bytes more than its entries fill", rest.len());
             return Err(Error::argument(text));
         }
         Ok(())
+    }
+
+    /// Tells the system that a region of these entries will be read soon; nothing depends on it but time.
+    pub fn will_need(&mut self, entries: &[Entry], region: &Region, padding: Padding) {
+        for (first, channels) in joined(entries) {
+            // What cannot be read will be told when it is.
+            if let Ok((Some(window), _)) = self.window((first, channels), region, padding) {
+                first.volume().will_need(&window);
+            }
+        }
     }
 
     /// Reads neighbouring channels of one stored array.
@@ -90,6 +95,31 @@ impl Reader {
         how: &Extraction,
         into: &mut [u8],
     ) -> Result<()> {
+        let (window, covered) = self.window((entry, channels), region, how.padding)?;
+        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: how.stores };
+        if !covered {
+            fill(&mut target, if how.padding == Padding::Constant { how.pad_value } else { 0.0 })?;
+        }
+        let Some(window) = window else { return Ok(()) };
+        let mut extents = [0usize; MAX_AXES + 1];
+        extents[0] = channels;
+        for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {
+            *slot = extent;
+        }
+        let extents = extents.get(..=region.shape().ndim()).unwrap_or_default();
+        let (scale, placed) = (entry.header().scale, entry.placement());
+        let stored = Source { volume: entry.volume().as_ref(), scale, placed };
+        self.gather_blocks(&stored, &window, extents, &mut target)
+    }
+
+    /// The part of a stored array that a region needs, over which `self.axes` run then, and whether it
+    /// covers the region; nothing where all of the region is padding.
+    fn window(
+        &mut self,
+        (entry, channels): (&Entry, usize),
+        region: &Region,
+        padding: Padding,
+    ) -> Result<(Option<Window>, bool)> {
         let header = entry.header();
         let seen = entry.shape()?;
         let ndim = seen.ndim();
@@ -97,45 +127,26 @@ impl Reader {
             let given = region.shape().ndim();
             return Err(Error::argument(format!("region has {given} axes, the volume {ndim}: {seen}")));
         }
-        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit };
-        let mut extents = [0usize; MAX_AXES + 1];
-        extents[0] = channels;
-        for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {
-            *slot = extent;
-        }
-        let extents = extents.get(..=ndim).unwrap_or_default();
-
         let (mut offset, mut hull) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
-        let (mut covered, mut empty) = (true, false);
+        let mut covered = true;
         let placed = entry.placement();
         let plans = self.axes.iter_mut().zip(region.axes()).zip(placed.axes.iter().zip(&placed.reversed));
         for ((axis, (start, len)), (&stored, &reversed)) in plans {
             let extent = header.shape.extent(stored);
-            axis.plan((start, len), extent, how.padding)?;
+            axis.plan((start, len), extent, padding)?;
             covered &= axis.covered() == len;
             if reversed {
                 axis.reverse(extent);
             }
-            let Some((low, high)) = axis.hull() else {
-                empty = true;
-                break;
-            };
+            let Some((low, high)) = axis.hull() else { return Ok((None, false)) };
             axis.shift(low);
             if let (Some(offset), Some(hull)) = (offset.get_mut(stored), hull.get_mut(stored)) {
                 (*offset, *hull) = (low as i64, high - low);
             }
         }
-        if !covered {
-            fill(&mut target, if how.padding == Padding::Constant { how.pad_value } else { 0.0 })?;
-        }
-        if empty {
-            return Ok(());
-        }
         let inside = Shape::new(hull.get(..ndim).unwrap_or_default())?;
         let region = Region::new(offset.get(..ndim).unwrap_or_default(), inside)?;
-        let window = Window { channel: entry.first_channel(), channels, region };
-        let stored = Source { volume: entry.volume().as_ref(), scale: header.scale, placed };
-        self.gather_blocks(&stored, &window, extents, &mut target)
+        Ok((Some(Window { channel: entry.first_channel(), channels, region }), covered))
     }
 
     /// Reads a window as it is stored, but for the byte order: dense, channels first, not scaled.
@@ -154,7 +165,8 @@ impl Reader {
             *slot = extent;
             axis.plan((0, extent), extent, Padding::Zero)?;
         }
-        let mut target = Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact };
+        let mut target =
+            Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact, stores: Stores::Cached };
         let stored = Source { volume, scale: None, placed: &Placement::as_stored() };
         let extents = extents.get(..=shape.ndim()).unwrap_or_default();
         self.gather_blocks(&stored, window, extents, &mut target)
@@ -185,6 +197,24 @@ impl Reader {
     }
 }
 
+/// Entries in order, neighbouring channels of one stored array as one: its first entry and the channels.
+fn joined(entries: &[Entry]) -> impl Iterator<Item = (&Entry, usize)> {
+    let mut left = entries;
+    std::iter::from_fn(move || {
+        let (first, mut others) = left.split_first()?;
+        let mut channels = first.channels();
+        while let Some((next, rest)) = others.split_first()
+            && Arc::ptr_eq(first.volume(), next.volume())
+            && next.first_channel() == first.first_channel() + channels
+        {
+            channels += next.channels();
+            others = rest;
+        }
+        left = others;
+        Some((first, channels))
+    })
+}
+
 /// Stored voxels, and how their axes are seen.
 struct Source<'a> {
     volume: &'a dyn Volume,
@@ -213,11 +243,12 @@ impl Source<'_> {
         }
         let ndim = extents.len();
         let stored = Stored {
-            bytes: block.as_bytes()?,
+            bytes: block.as_bytes(),
             first: block.first,
             strides: strides.get(..ndim).unwrap_or_default(),
             dtype: self.volume.header().dtype,
             swapped: block.swapped,
+            shuffled: None,
             scale: self.scale,
         };
         gather(&stored, runs.get(..ndim).unwrap_or_default(), extents, target)

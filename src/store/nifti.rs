@@ -50,17 +50,15 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
     header.byte_len().map_err(|error| Error::format(error.message()))?;
     let layout = ArrayLayout::dense(&shape, channels, dtype.byte_len(), channel);
     let mut file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-    let file_bytes = file.metadata().map_err(|cause| Error::io(path, cause))?.len();
     let mut head = [0u8; 2];
     let gzip = file.read_exact(&mut head).is_ok() && is_gzip(&head);
     // A pair's voxels may begin like gzip by chance: its name must say so too.
     if gzip && (nifti.single || ends_in_gz(path)) {
-        let packed = Packed::gzip(path, Arc::clone(&context.files), file_bytes);
+        let packed = Packed::gzip(context.files.file(path)?);
         return DeflatedArray { header, start, layout, swapped, packed }.open(context);
     }
-    let files = Arc::clone(&context.files);
-    let array = FileArray { header, start, layout, swapped, files };
-    Ok(Arc::new(array.checked(file_bytes)?))
+    let file = context.files.file(path)?;
+    Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?))
 }
 
 fn is_gzip(head: &[u8]) -> bool {

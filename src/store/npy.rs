@@ -24,13 +24,12 @@ pub(super) fn knows(head: &[u8]) -> bool {
 /// Opens the file's array.
 pub(super) fn open(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
     let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
-    let file_bytes = file.metadata().map_err(|cause| Error::io(path, cause))?.len();
     let read = |reader: &mut dyn Read| {
         let npy = NpyHeader::read(reader)?;
         let origin = Origin { path: path.to_owned(), inner: String::new(), format: "npy" };
         let (header, layout) = npy.describe(choice.channel, origin)?;
-        let files = Arc::clone(&context.files);
-        FileArray { header, start: npy.byte_len, layout, swapped: npy.swapped, files }.checked(file_bytes)
+        let file = context.files.file(path)?;
+        FileArray { header, start: npy.byte_len, layout, swapped: npy.swapped, file }.checked()
     };
     let array = read(&mut BufReader::new(file)).map_err(|error| error.in_file(path))?;
     Ok(Arc::new(array))

@@ -58,14 +58,13 @@ fn open_member(
         return Err(named(Error::format(text)));
     }
     let begin = begin.ok_or_else(|| named(Error::format("the zip archive does not say where it begins")))?;
-    let files = Arc::clone(&context.files);
+    let file = context.files.file(path)?;
     if method == CompressionMethod::Stored {
-        let file_bytes = std::fs::metadata(path).map_err(|cause| Error::io(path, cause))?.len();
         let start = begin.saturating_add(npy.byte_len);
-        let array = FileArray { header, start, layout, swapped: npy.swapped, files };
-        return Ok(Arc::new(array.checked(file_bytes)?));
+        let array = FileArray { header, start, layout, swapped: npy.swapped, file };
+        return Ok(Arc::new(array.checked()?));
     }
-    let packed = Packed::member(path, files, (begin, packed), sum);
+    let packed = Packed::member(file, (begin, packed), sum);
     let array = DeflatedArray { header, start: npy.byte_len, layout, swapped: npy.swapped, packed };
     array.open(context).map_err(named)
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::decoded::DecodedBytes;
+use crate::store::zlib::Starter;
 use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
 
@@ -103,15 +104,12 @@ pub struct Block<'a> {
 }
 
 impl Block<'_> {
-    /// The bytes, checked where they come from a file that may have changed.
-    ///
-    /// # Errors
-    /// `Format` where a mapped file has become smaller.
-    pub fn as_bytes(&self) -> Result<&[u8]> {
+    /// The bytes.
+    pub fn as_bytes(&self) -> &[u8] {
         match &self.bytes {
-            Bytes::Borrowed(bytes) => Ok(bytes),
+            Bytes::Borrowed(bytes) => bytes,
             Bytes::Mapped(map) => map.bytes(),
-            Bytes::Shared(bytes) => Ok(bytes),
+            Bytes::Shared(bytes) => bytes,
         }
     }
 }
@@ -130,8 +128,12 @@ pub struct Work {
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
     pub(super) between: Vec<u8>,
+    /// Bytes between the next two steps.
+    pub(super) after: Vec<u8>,
     /// The decoder of deflated data.
     pub(super) inflater: Inflater,
+    /// The decoder of short deflated data.
+    pub(super) starter: Starter,
 }
 
 impl Scratch {
@@ -149,6 +151,12 @@ impl Scratch {
     /// `Memory` where the system has not that many.
     pub(super) fn bytes_and_work(&mut self, len: usize) -> Result<(&mut [u8], &mut Work)> {
         Ok((grown(&mut self.bytes, len)?, &mut self.work))
+    }
+
+    /// The bytes that it holds.
+    pub fn byte_len(&self) -> usize {
+        let Work { packed, between, after, .. } = &self.work;
+        self.bytes.capacity() + packed.capacity() + between.capacity() + after.capacity()
     }
 
     /// The bytes that the last block left.

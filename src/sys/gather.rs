@@ -6,17 +6,10 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
-use crate::sys::collect::collect;
-use crate::sys::convert::{Converter, Fit, Scale, Way};
-use crate::sys::memory::copy;
-use crate::voxel::{DType, MAX_AXES, Run};
-
-/// The most axes of a gather: the channel and the spatial ones.
-const MAX_GATHER: usize = MAX_AXES + 1;
-/// How many rows ahead a source row is asked for, and how much of it.
-const PREFETCH_ROWS: isize = 8;
-#[cfg(target_arch = "x86_64")]
-const PREFETCH_BYTES: usize = 512;
+use crate::sys::convert::{Fit, Scale};
+use crate::sys::kernels::{Job, Kernels, Order, Stores};
+use crate::sys::walk::Axes;
+use crate::voxel::{DType, Run};
 
 /// A strided view of stored voxels.
 #[derive(Debug, Clone, Copy)]
@@ -26,11 +19,18 @@ pub struct Stored<'a> {
     /// The byte at which source position (0, 0, ...) begins.
     pub first: usize,
     /// The bytes from one position to the next along each axis, channel first.
+    ///
+    /// They are counted from the first byte of a voxel to the first byte of the other.
     pub strides: &'a [isize],
     /// The stored dtype.
     pub dtype: DType,
     /// Whether the bytes of each voxel are in the order of the other kind of machine.
     pub swapped: bool,
+    /// The bytes from one byte of a voxel to its next, where a filter parted them.
+    ///
+    /// A shuffled chunk of N voxels holds the first bytes of all of them, then all second bytes, and so on: the
+    /// distance is N, and neighbouring voxels lie one byte apart, so that the strides count voxels.
+    pub shuffled: Option<usize>,
     /// The linear map from stored numbers to values.
     pub scale: Option<Scale>,
 }
@@ -44,22 +44,8 @@ pub struct Target<'a> {
     pub dtype: DType,
     /// What happens to a value that does not fit.
     pub fit: Fit,
-}
-
-/// One axis of the gather: its runs, its extent in the destination, and the two strides in bytes.
-#[derive(Clone, Default)]
-struct Axis {
-    runs: Vec<Run>,
-    extent: usize,
-    source: isize,
-    target: usize,
-}
-
-impl Axis {
-    /// An axis of one position, for a gather that has but one other.
-    fn single() -> Self {
-        Self { runs: vec![Run { output: 0, len: 1, source: 0, step: 1 }], extent: 1, source: 0, target: 0 }
-    }
+    /// Who reads the voxels next. Says nothing about what is written, only about how.
+    pub stores: Stores,
 }
 
 /// Copies and converts voxels: axis k of the destination has `extents[k]` positions, filled by `runs[k]`.
@@ -75,23 +61,33 @@ pub fn gather(
     extents: &[usize],
     target: &mut Target<'_>,
 ) -> Result<()> {
-    let mut axes = plan(stored, runs, extents, target)?;
-    let covered: usize = axes.iter().map(|axis| axis.runs.iter().map(|run| run.len).sum::<usize>()).product();
-    if covered == 0 {
+    gather_by(Kernels::of_this_machine(), stored, (runs, extents), target)
+}
+
+/// The same with kernels of the caller's choice.
+fn gather_by(
+    kernels: &'static Kernels,
+    stored: &Stored<'_>,
+    (runs, extents): (&[&[Run]], &[usize]),
+    target: &mut Target<'_>,
+) -> Result<()> {
+    let mut axes = Axes::new((runs, extents), stored.strides, target.dtype.byte_len())?;
+    if axes.target_bytes() != target.bytes.len() {
+        let (given, expected) = (target.bytes.len(), axes.target_bytes());
+        return Err(Error::argument(format!("destination has {given} bytes, expected {expected}")));
+    }
+    if axes.is_empty() {
         return Ok(());
     }
-    check_bounds(stored, &axes)?;
-    join(&mut axes);
-    by_locality(&mut axes);
-    let converter = Converter::new(stored.dtype, stored.swapped, stored.scale, target.dtype);
-    let walk = Walk {
-        bytes: stored.bytes,
-        converter,
-        voxel: stored.dtype.byte_len(),
-        into: target.dtype.byte_len(),
-    };
-    let fits = walk.axes(&axes, (stored.first, 0), target.bytes)?;
-    if fits || target.fit == Fit::Saturate {
+    let order = Order { swapped: stored.swapped, shuffled: stored.shuffled };
+    let wanted = (target.dtype, stored.scale.map(Scale::numbers));
+    let job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted, target.stores);
+    axes.check_bounds(stored.first, job.reach(), stored.bytes.len())?;
+    axes.join();
+    axes.sort_by_locality();
+    let fits = axes.walk(stored.first, &job, target.bytes);
+    job.finish();
+    if fits? || target.fit == Fit::Saturate {
         return Ok(());
     }
     Err(Error::range(format!(
@@ -99,31 +95,6 @@ pub fn gather(
         if stored.scale.is_some() { "scaled" } else { stored.dtype.name() },
         target.dtype
     )))
-}
-
-/// Lines up the axes with their strides.
-fn plan(stored: &Stored<'_>, runs: &[&[Run]], extents: &[usize], target: &Target<'_>) -> Result<Vec<Axis>> {
-    let ndim = extents.len();
-    if runs.len() != ndim || stored.strides.len() != ndim || ndim == 0 || ndim > MAX_GATHER {
-        return Err(Error::argument(format!("{ndim} axes do not match their runs and strides")));
-    }
-    let mut stride = target.dtype.byte_len();
-    let mut axes = vec![Axis::default(); ndim];
-    let parts = axes.iter_mut().zip(runs).zip(extents.iter().zip(stored.strides)).rev();
-    for ((axis, &runs), (&extent, &source)) in parts {
-        let inside = runs.iter().all(|run| run.output.checked_add(run.len).is_some_and(|end| end <= extent));
-        if !inside {
-            return Err(Error::argument("a run reaches beyond its axis"));
-        }
-        *axis = Axis { runs: runs.to_vec(), extent, source, target: stride };
-        stride =
-            stride.checked_mul(extent).ok_or_else(|| Error::range("the destination's size overflows"))?;
-    }
-    if stride != target.bytes.len() {
-        let given = target.bytes.len();
-        return Err(Error::argument(format!("destination has {given} bytes, expected {stride}")));
-    }
-    Ok(axes)
 }
 
 /// Fills the whole destination with one value.
@@ -148,183 +119,10 @@ pub fn fill(target: &mut Target<'_>, value: f64) -> Result<()> {
     Ok(())
 }
 
-/// Makes sure that every position that the runs ask for lies in the source.
-fn check_bounds(stored: &Stored<'_>, axes: &[Axis]) -> Result<()> {
-    let (mut low, mut high) = (stored.first as i128, stored.first as i128);
-    for axis in axes {
-        let bounds = axis.runs.iter().map(Run::bounds);
-        let (near, far) = bounds.fold((usize::MAX, 0), |(near, far), (a, b)| (near.min(a), far.max(b)));
-        let ends = [near as i128 * axis.source as i128, far as i128 * axis.source as i128];
-        low += ends.iter().min().copied().unwrap_or_default();
-        high += ends.iter().max().copied().unwrap_or_default();
-    }
-    let end = high + stored.dtype.byte_len() as i128;
-    if low < 0 || end > stored.bytes.len() as i128 {
-        let size = stored.bytes.len();
-        return Err(Error::format(format!(
-            "voxels at bytes {low} to {end} are wanted, but there are {size}"
-        )));
-    }
-    Ok(())
-}
-
-/// Joins neighbouring axes that lie side by side in source and destination.
-fn join(axes: &mut Vec<Axis>) {
-    let mut inner = axes.len();
-    while inner > 1 {
-        inner -= 1;
-        let (Some(outer), Some(last)) = (axes.get(inner - 1), axes.get(inner)) else { return };
-        let whole = matches!(last.runs.as_slice(), [run] if run.step == 1 && run.len == last.extent && run.source == 0);
-        let straight = outer.runs.iter().all(|run| run.step == 1 || run.len == 1);
-        if !whole || !straight || outer.source != last.source * last.extent as isize {
-            continue;
-        }
-        let factor = last.extent;
-        let widen = |run: &Run| Run {
-            output: run.output * factor,
-            len: run.len * factor,
-            source: run.source * factor,
-            step: 1,
-        };
-        let joined = Axis {
-            runs: outer.runs.iter().map(widen).collect(),
-            extent: outer.extent * factor,
-            source: last.source,
-            target: last.target,
-        };
-        axes.remove(inner);
-        if let Some(outer) = axes.get_mut(inner - 1) {
-            *outer = joined;
-        }
-    }
-}
-
-/// Puts axes whose source positions lie close together inside, so that interleaved channels are taken from
-/// lines that are in the cache. The last two axes stay: their rows are many, evenly spaced and turned at once.
-fn by_locality(axes: &mut [Axis]) {
-    let outer = axes.len().saturating_sub(2);
-    if let Some(outer) = axes.get_mut(..outer) {
-        outer.sort_by_key(|axis| std::cmp::Reverse(axis.source.unsigned_abs()));
-    }
-}
-
-/// What stays the same while the axes are walked.
-struct Walk<'a> {
-    bytes: &'a [u8],
-    converter: Converter,
-    voxel: usize,
-    into: usize,
-}
-
-/// Evenly spaced rows on both sides: those of one run of the last but one axis.
-struct Rows {
-    from: usize,
-    from_step: isize,
-    from_len: usize,
-    into: usize,
-    into_step: usize,
-    into_len: usize,
-    count: usize,
-}
-
-impl Walk<'_> {
-    /// Walks the axes from the outermost on; `place` are the bytes of their position 0 on both sides.
-    fn axes(&self, axes: &[Axis], place: (usize, usize), target: &mut [u8]) -> Result<bool> {
-        let mut fits = true;
-        match axes {
-            [] => {}
-            [last] => fits = self.plane(&Axis::single(), last, (place, target))?,
-            [axis, last] => fits = self.plane(axis, last, (place, target))?,
-            [axis, inner @ ..] => {
-                for run in &axis.runs {
-                    let from = offset(place.0, run.source as isize, axis.source)?;
-                    for k in 0..run.len {
-                        let from = offset(from, k as isize, run.step * axis.source)?;
-                        let into = place.1 + (run.output + k) * axis.target;
-                        fits &= self.axes(inner, (from, into), target)?;
-                    }
-                }
-            }
-        }
-        Ok(fits)
-    }
-
-    /// The last two axes: every run of the one crossed with every run of the other.
-    fn plane(&self, axis: &Axis, last: &Axis, (place, target): ((usize, usize), &mut [u8])) -> Result<bool> {
-        let mut fits = true;
-        for across in &axis.runs {
-            let from = offset(place.0, across.source as isize, axis.source)?;
-            for along in &last.runs {
-                let step = along.step * last.source;
-                let span = (along.len - 1) * step.unsigned_abs();
-                let begin = offset(from, along.source as isize, last.source)?;
-                let rows = Rows {
-                    from: if step < 0 { begin.saturating_sub(span) } else { begin },
-                    from_step: across.step * axis.source,
-                    from_len: span + self.voxel,
-                    into: place.1 + across.output * axis.target + along.output * self.into,
-                    into_step: axis.target,
-                    into_len: along.len * self.into,
-                    count: across.len,
-                };
-                fits &= match self.converter.way(step) {
-                    Way::Copy => self.rows(&rows, target, |from, into| {
-                        copy(from, into);
-                        true
-                    }),
-                    Way::Collect => {
-                        self.rows(&rows, target, |from, into| collect(from, step, self.voxel, into))
-                    }
-                    Way::Convert => {
-                        self.rows(&rows, target, |from, into| self.converter.row(from, step, into))
-                    }
-                }?;
-            }
-        }
-        Ok(fits)
-    }
-
-    /// Turns one row after the other.
-    #[inline(always)]
-    fn rows(&self, rows: &Rows, target: &mut [u8], turn: impl Fn(&[u8], &mut [u8]) -> bool) -> Result<bool> {
-        let (mut from, mut into) = (rows.from, rows.into);
-        let mut fits = true;
-        for _ in 0..rows.count {
-            self.prefetch(from, rows);
-            let source = self.bytes.get(from..from.wrapping_add(rows.from_len));
-            let (Some(source), Some(target)) = (source, target.get_mut(into..into + rows.into_len)) else {
-                return Err(Error::internal("a row lies outside its checked source"));
-            };
-            fits &= turn(source, target);
-            from = from.wrapping_add_signed(rows.from_step);
-            into += rows.into_step;
-        }
-        Ok(fits)
-    }
-
-    /// Asks for the row that is a few ahead, so that its cache lines are on the way.
-    #[inline(always)]
-    fn prefetch(&self, from: usize, rows: &Rows) {
-        let ahead = from.wrapping_add_signed(rows.from_step.wrapping_mul(PREFETCH_ROWS));
-        #[cfg(target_arch = "x86_64")]
-        for line in (0..rows.from_len.min(PREFETCH_BYTES)).step_by(64) {
-            let address = self.bytes.as_ptr().wrapping_add(ahead.wrapping_add(line));
-            // SAFETY: a prefetch reads nothing that a program sees and takes any address.
-            unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = ahead;
-    }
-}
-
-/// `place + count * stride`, which the bounds check has shown to be a byte of the source.
-fn offset(place: usize, count: isize, stride: isize) -> Result<usize> {
-    let moved = count.checked_mul(stride).and_then(|bytes| place.checked_add_signed(bytes));
-    moved.ok_or_else(|| Error::internal("a row begins outside its checked source"))
-}
-
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::error::ErrorKind;
 
@@ -341,10 +139,12 @@ mod tests {
             strides: &[24, 8, 2],
             dtype: DType::I16,
             swapped: false,
+            shuffled: None,
             scale: None,
         };
         let mut into = vec![0u8; extents[0] * extents[1] * 4];
-        let mut target = Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact };
+        let mut target =
+            Target { bytes: &mut into, dtype: DType::F32, fit: Fit::Exact, stores: Stores::Cached };
         fill(&mut target, value)?;
         gather(&stored, &[&[run(0, 1, 0, 1)], rows, columns], &[1, extents[0], extents[1]], &mut target)?;
         Ok(bytemuck::pod_collect_to_vec(&into))
@@ -376,8 +176,209 @@ mod tests {
     }
 
     #[test]
+    fn shuffled_voxels_are_put_together() {
+        let values: Vec<i32> = (0..24).map(|k| k * 16_843_009 - 3).collect();
+        let bytes: Vec<u8> =
+            (0..4).flat_map(|p| values.iter().map(move |value| value.to_ne_bytes()[p])).collect();
+        let (strides, shuffled) = ([6, 1], Some(24));
+        let (dtype, swapped, scale) = (DType::I32, false, None);
+        let stored = Stored { bytes: &bytes, first: 1, strides: &strides, dtype, swapped, shuffled, scale };
+        for (columns, expected) in
+            [(run(0, 3, 0, 1), [7, 8, 9, 19, 20, 21]), (run(0, 3, 4, -1), [11, 10, 9, 23, 22, 21])]
+        {
+            let mut into = [0u8; 24];
+            let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+            gather(&stored, &[&[run(0, 1, 1, 1), run(1, 1, 3, 1)], &[columns]], &[2, 3], &mut target)
+                .unwrap();
+            assert_eq!(bytemuck::pod_collect_to_vec::<u8, i32>(&into), expected.map(|k| values[k]));
+        }
+        let wide = Stored { shuffled: Some(25), ..stored };
+        let mut into = [0u8; 4];
+        let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+        let error =
+            gather(&wide, &[&[run(0, 1, 3, 1)], &[run(0, 1, 3, 1)]], &[1, 1], &mut target).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Format);
+    }
+
+    #[test]
     fn a_source_that_is_too_small_is_a_format_error() {
         let error = gathered(&[run(0, 2, 2, 1)], &[run(0, 4, 0, 1)], [2, 4], 0.0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Format);
+    }
+
+    /// A number on its way, as wide as it takes.
+    #[derive(Clone, Copy)]
+    enum Wide {
+        Whole(i128),
+        Real(f64),
+    }
+
+    fn read(dtype: DType, bytes: &[u8]) -> Wide {
+        macro_rules! as_type {
+            ($type:ty) => {
+                <$type>::from_ne_bytes(bytes.try_into().unwrap())
+            };
+        }
+        match dtype {
+            DType::Bool => Wide::Whole(i128::from(bytes[0] != 0)),
+            DType::U8 => Wide::Whole(as_type!(u8).into()),
+            DType::I8 => Wide::Whole(as_type!(i8).into()),
+            DType::U16 => Wide::Whole(as_type!(u16).into()),
+            DType::I16 => Wide::Whole(as_type!(i16).into()),
+            DType::U32 => Wide::Whole(as_type!(u32).into()),
+            DType::I32 => Wide::Whole(as_type!(i32).into()),
+            DType::U64 => Wide::Whole(as_type!(u64).into()),
+            DType::I64 => Wide::Whole(as_type!(i64).into()),
+            DType::F16 => Wide::Real(half::f16::from_bits(as_type!(u16)).to_f64_const()),
+            DType::F32 => Wide::Real(as_type!(f32).into()),
+            DType::F64 => Wide::Real(as_type!(f64)),
+        }
+    }
+
+    /// The nearest number that the dtype holds, and whether it was near; half precision by looking for it.
+    fn near(value: Wide, dtype: DType) -> (Wide, bool) {
+        let real = match value {
+            Wide::Whole(whole) if dtype == DType::F32 => f64::from(whole as f32),
+            Wide::Whole(whole) => whole as f64,
+            Wide::Real(real) => real,
+        };
+        let range = match dtype {
+            DType::Bool if real.is_nan() => return (Wide::Whole(0), false),
+            DType::Bool => return (Wide::Whole(i128::from(real != 0.0)), true),
+            DType::U8 => (0, u8::MAX.into()),
+            DType::I8 => (i8::MIN.into(), i8::MAX.into()),
+            DType::U16 => (0, u16::MAX.into()),
+            DType::I16 => (i16::MIN.into(), i16::MAX.into()),
+            DType::U32 => (0, u32::MAX.into()),
+            DType::I32 => (i32::MIN.into(), i32::MAX.into()),
+            DType::U64 => (0, u64::MAX.into()),
+            DType::I64 => (i64::MIN.into(), i64::MAX.into()),
+            DType::F64 => return (Wide::Real(real), true),
+            DType::F16 | DType::F32 => {
+                let (step, most) =
+                    if dtype == DType::F16 { (11, 65504.0) } else { (24, f64::from(f32::MAX)) };
+                if !real.is_finite() || real == 0.0 {
+                    return (Wide::Real(real), true);
+                }
+                let least = if dtype == DType::F16 { -14 } else { -126 };
+                let exponent = (((real.to_bits() >> 52) & 0x7ff) as i32 - 1023).max(least);
+                // Rounding at a power of two is exact, and so is going there and back; in two steps, since
+                // the power itself may be more than an f64 holds.
+                let (first, second) =
+                    ((step - 1 - exponent) / 2, (step - 1 - exponent) - (step - 1 - exponent) / 2);
+                let units = (real * 2f64.powi(first) * 2f64.powi(second)).round_ties_even();
+                let rounded = units * 2f64.powi(-first) * 2f64.powi(-second);
+                let fits = rounded.abs() <= most;
+                return (Wide::Real(if fits { rounded } else { most.copysign(real) }), fits);
+            }
+        };
+        let whole = match value {
+            Wide::Whole(whole) => whole,
+            Wide::Real(real) if real.is_nan() => return (Wide::Whole(0), false),
+            // Saturates far outside of every range.
+            Wide::Real(real) => real.round_ties_even() as i128,
+        };
+        (Wide::Whole(whole.clamp(range.0, range.1)), range.0 <= whole && whole <= range.1)
+    }
+
+    /// Every voxel on its own: what comes out, and whether all fit.
+    fn plain(stored: &Stored<'_>, runs: &[&[Run]; 2], extents: [usize; 2], into: DType) -> (Vec<Wide>, bool) {
+        let (mut out, mut fits) = (vec![Wide::Whole(0); extents[0] * extents[1]], true);
+        for y in runs[0].iter().flat_map(|run| (0..run.len as isize).map(move |k| (run, k))) {
+            for x in runs[1].iter().flat_map(|run| (0..run.len as isize).map(move |k| (run, k))) {
+                let place = |(run, k): (&Run, isize)| run.source as isize + k * run.step;
+                let from =
+                    stored.first as isize + place(y) * stored.strides[0] + place(x) * stored.strides[1];
+                let distance = stored.shuffled.unwrap_or(1);
+                let mut bytes: Vec<u8> = (0..stored.dtype.byte_len())
+                    .map(|p| stored.bytes[from as usize + p * distance])
+                    .collect();
+                if stored.swapped {
+                    bytes.reverse();
+                }
+                let mut value = read(stored.dtype, &bytes);
+                if let Some(Scale { slope, intercept }) = stored.scale {
+                    let real = match value {
+                        Wide::Whole(whole) => whole as f64,
+                        Wide::Real(real) => real,
+                    };
+                    value = Wide::Real(real * slope + intercept);
+                }
+                let (value, fit) = near(value, into);
+                fits &= fit;
+                out[(y.0.output + y.1 as usize) * extents[1] + x.0.output + x.1 as usize] = value;
+            }
+        }
+        (out, fits)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 4000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn every_instruction_set_gives_what_a_plain_reckoning_gives(
+            (from, into) in (0..12usize, 0..12usize).prop_map(|(a, b)| (DType::ALL[a], DType::ALL[b])),
+            (len, rows) in (1..150usize, 1..4usize),
+            (step, spacing) in (prop_oneof![Just(1isize), Just(-1), Just(0)], 1..4usize),
+            (offset, shift) in (0..9usize, 0..70usize),
+            (swapped, shuffled, streams) in any::<(bool, bool, bool)>(),
+            scale in prop_oneof![
+                Just(None),
+                (-3.0..3.0f64, -900.0..900.0f64).prop_map(|(slope, intercept)| Some(Scale { slope, intercept })),
+                Just(Some(Scale { slope: 1e36, intercept: 0.5 })),
+            ],
+            (seed, kind) in (any::<u64>(), 0..4u8),
+        ) {
+            let size = from.byte_len();
+            let columns = len * spacing;
+            let count = rows * columns;
+            // Bits of all kinds; small numbers; ones that float to integer rounds; special ones.
+            let mut state = seed | 1;
+            let mut bytes = vec![0u8; offset + count * size];
+            for voxel in bytes[offset..].chunks_exact_mut(size) {
+                state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+                let bits = state >> 20;
+                let small = (bits % 600) as f64 / 2.0 - 70.0;
+                let special = [f64::NAN, f64::INFINITY, -f64::INFINITY, 65519.9, 65520.0, 3.4028236e38, -0.0, 1e-7];
+                let value = if kind == 3 && bits % 5 == 0 { special[(bits / 5) as usize % 8] } else { small };
+                if kind > 0 {
+                    assert!(crate::sys::convert(&value.to_ne_bytes(), DType::F64, voxel, from) || from != DType::F64);
+                } else {
+                    voxel.copy_from_slice(&(state ^ state >> 31).to_le_bytes()[..size]);
+                }
+            }
+            let unit = if shuffled { 1 } else { size as isize };
+            let strides = [columns as isize * unit, spacing as isize * unit];
+            let shuffled = shuffled.then_some(count);
+            let first = if step < 0 { len - 1 } else { 0 };
+            let along = [run(0, len, first, step)];
+            let across = [run(0, rows, 0, 1)];
+            let stored = Stored { bytes: &bytes, first: offset, strides: &strides, dtype: from, swapped, shuffled, scale };
+            let (expected, fit) = plain(&stored, &[&across, &along], [rows, len], into);
+            let stores = if streams { Stores::Streaming } else { Stores::Cached };
+            let mut seen = Vec::new();
+            for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
+                let mut room = vec![0u8; shift + rows * len * into.byte_len() + 3];
+                let part = shift..shift + rows * len * into.byte_len();
+                for fitting in [Fit::Exact, Fit::Saturate] {
+                    let mut target = Target { bytes: &mut room[part.clone()], dtype: into, fit: fitting, stores };
+                    let done = gather_by(kernels, &stored, (&[&across, &along], &[rows, len]), &mut target);
+                    prop_assert_eq!(done.is_ok(), fit || fitting == Fit::Saturate);
+                }
+                prop_assert!(room[..shift].iter().chain(&room[part.end..]).all(|&byte| byte == 0));
+                for (bytes, &expected) in room[part].chunks_exact(into.byte_len()).zip(&expected) {
+                    match (read(into, bytes), expected) {
+                        (Wide::Whole(value), Wide::Whole(expected)) => prop_assert_eq!(value, expected),
+                        (Wide::Real(value), Wide::Real(expected)) => {
+                            let none = value.is_nan() && expected.is_nan();
+                            prop_assert!(none || value.to_bits() == expected.to_bits(), "{} {}", value, expected);
+                        }
+                        _ => prop_assert!(false, "whole and real"),
+                    }
+                }
+                seen.push(room);
+            }
+            prop_assert!(seen[0] == seen[1]);
+        }
     }
 }

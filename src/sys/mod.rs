@@ -6,26 +6,33 @@
 
 mod accumulate;
 mod block_stream;
-mod collect;
+mod control_group;
 mod convert;
 pub mod cuda;
+mod file_system;
 mod gather;
 mod hdf5;
 mod inflate;
-mod map;
+mod kernels;
 mod memory;
+mod open_file;
 mod process;
 mod rows;
+mod walk;
 
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use convert::{Fit, Scale, convert};
+pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
-pub use hdf5::is_standard_big_endian;
+pub use hdf5::{
+    FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
+};
 pub use inflate::{Framing, Inflated, Inflater, crc32};
-pub use map::{FileMap, is_network_file};
+pub use kernels::{Stores, unshuffle};
 pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
-pub use process::{Process, core_count};
+pub use open_file::{FileMap, OpenFile};
+pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMut, RowsRead};

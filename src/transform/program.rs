@@ -103,6 +103,11 @@ impl Program {
         self.statistics
     }
 
+    /// Whether the gathered voxels are the finished row.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+
     /// Whether the voxels are gathered elsewhere first, because a later step changes the dtype.
     pub fn needs_scratch(&self) -> bool {
         self.stages.iter().any(|stage| matches!(stage, Stage::Cast(..)))

@@ -21,6 +21,7 @@ fn each_rank_counts_its_own_samples_and_repeats_add_nothing() {
                 rank,
                 world_size,
                 seed: 9,
+                group_window: 5,
             };
             let plan = make(&shapes, grid(&[2], &[1], Border::Drop), options);
             let all = samples(&plan, 5);

@@ -120,6 +120,10 @@ static void nulls(void) {
     ARGUMENT(vxf_dataset_subset(dataset, one, 1, NULL));
     HANDLE(vxf_dataset_len(NULL, &value));
     ARGUMENT(vxf_dataset_len(dataset, NULL));
+    HANDLE(vxf_dataset_preload(NULL, 0, NULL, NULL));
+    OK(vxf_dataset_preload(dataset, 0, NULL, NULL));
+    HANDLE(vxf_dataset_evict(NULL));
+    OK(vxf_dataset_evict(dataset));
     HANDLE(vxf_dataset_subject_id(NULL, 0, &text));
     ARGUMENT(vxf_dataset_subject_id(dataset, 0, NULL));
     HANDLE(vxf_dataset_find(NULL, "s0", &value));

@@ -83,9 +83,9 @@ static void run(const char *kind, vxf_io io, vxf_on_error on_error) {
 }
 
 int main(void) {
-    static const char *const kinds[] = {".npy", ".nii"};
+    static const char *const kinds[] = {".npy", ".nii", ".h5"};
     int kind;
-    for (kind = 0; kind < 2; kind++) {
+    for (kind = 0; kind < 3; kind++) {
         run(kinds[kind], VXF_IO_MAP, VXF_ON_ERROR_CONTINUE);
         run(kinds[kind], VXF_IO_MAP, VXF_ON_ERROR_STOP);
         run(kinds[kind], VXF_IO_POSITIONAL, VXF_ON_ERROR_CONTINUE);

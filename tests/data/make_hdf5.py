@@ -128,6 +128,7 @@ def others():
         h5["scalar"] = 3.0
     with h5py.File(path("lzf.h5"), "w") as h5:
         h5.create_dataset("data", data=ramp((8, 8, 8), "i2"), chunks=(4, 8, 8), compression="lzf")
+    note_all("lzf.h5")
 
 
 def broken():

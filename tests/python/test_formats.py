@@ -120,7 +120,7 @@ class Padding(Case):
                 shape = [random.randint(1, 6) for _ in range(3)]
                 patch = [random.randint(1, 14) for _ in range(3)]
                 array = volume(shape, "int16", number)
-                value = random.randint(-50, 50)
+                value = random.randint(-50, 50) if mode == "constant" else 0
                 dataset = in_memory([("a", {"images": {"one": array}})])
                 for rule in ({"kind": "grid", "border": "pad"}, {"kind": "uniform", "samples_per_subject": 3}):
                     loader = voxfeed.Loader(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
-    Block, Bytes, Decoded, DecodedParts, Header, Part, Scratch, TakeBlock, Volume, Window, Work,
+    Block, Bytes, Decoded, DecodedParts, Header, Origin, Part, Scratch, TakeBlock, Volume, Window, Work,
 };
 use crate::sys::FileMap;
 
@@ -36,6 +36,14 @@ pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
 
     /// Tells the system that a piece's stored bytes will be read soon.
     fn will_need(&self, _piece: &Piece) {}
+
+    /// The numbers of the packed pieces, in order; nothing where all of them are packed.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn packed(&self) -> Result<Option<&[u64]>> {
+        Ok(None)
+    }
 }
 
 /// An array in chunks.
@@ -66,11 +74,10 @@ impl<S: Source> ChunkedArray<S> {
     /// The error about a piece, with its place.
     fn at(&self, piece: &Piece, error: Error) -> Error {
         let at: Vec<String> = piece.at().iter().map(ToString::to_string).collect();
+        let Origin { path, inner, .. } = &self.header.origin;
         let chunk = format!("chunk ({})", at.join(", "));
-        match self.header.origin.inner.as_str() {
-            "" => error.at(chunk),
-            inner => error.at(format!("\"{inner}\": {chunk}")),
-        }
+        let chunk = if inner.is_empty() { chunk } else { format!("\"{inner}\": {chunk}") };
+        error.at(chunk).in_file(path)
     }
 
     fn give(
@@ -127,13 +134,15 @@ impl<S: Source> Volume for ChunkedArray<S> {
     fn will_need(&self, window: &Window) {
         // A hint: what cannot be had is told when it is read.
         let _ = self.grid.visit(window, |piece, _| {
-            self.source.will_need(piece);
+            if !self.decoded.holds(Part { volume: self.number, number: piece.number }) {
+                self.source.will_need(piece);
+            }
             Ok(())
         });
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {
-        let count = self.grid.pieces();
+        let count = self.source.packed()?.map_or(self.grid.pieces(), |packed| packed.len() as u64);
         let byte_len = count.checked_mul(self.piece_bytes()? as u64);
         let byte_len =
             byte_len.ok_or_else(|| Error::range("its chunks have more bytes than 64 bits count"))?;
@@ -141,7 +150,14 @@ impl<S: Source> Volume for ChunkedArray<S> {
     }
 
     fn decode_part(&self, part: u64, scratch: &mut Scratch) -> Result<()> {
-        let piece = self.grid.piece(part);
+        let number = match self.source.packed()? {
+            None => Some(part),
+            Some(packed) => usize::try_from(part).ok().and_then(|part| packed.get(part)).copied(),
+        };
+        let Some(number) = number.filter(|&number| number < self.grid.pieces()) else {
+            return Err(Error::internal("a part that a volume has not"));
+        };
+        let piece = self.grid.piece(number);
         match self.source.find(&piece).map_err(|error| self.at(&piece, error))? {
             Found::Packed => self.decode(&piece, scratch).map(drop),
             Found::Missing | Found::Plain(..) => Ok(()),

@@ -1,10 +1,10 @@
 //! Where deflated bytes lie in a file, and how all of them become plain in one go.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::Files;
+use crate::store::StoredFile;
 use crate::sys::{BlockStream, Blocks, Framing, Inflated, Inflater, Stop, crc32, zeroed_bytes};
 
 /// What a gzip member begins with.
@@ -15,9 +15,9 @@ const TAIL_BYTES: usize = 1 << 16;
 /// Deflated bytes in a file.
 #[derive(Debug)]
 pub(in crate::store) struct Packed {
-    path: PathBuf,
-    files: Arc<Files>,
-    start: u64,
+    file: Arc<StoredFile>,
+    /// The bytes of the file before the packed ones.
+    pub(super) start: u64,
     /// The number of packed bytes.
     pub(super) len: u64,
     /// What is written around them.
@@ -27,29 +27,20 @@ pub(in crate::store) struct Packed {
 }
 
 impl Packed {
-    /// A file of this many bytes that is gzip, of one or more members.
-    pub(in crate::store) fn gzip(path: &Path, files: Arc<Files>, len: u64) -> Self {
-        Self { path: path.to_owned(), files, start: 0, len, framing: Framing::Gzip, sum: None }
+    /// A file that is gzip, of one or more members.
+    pub(in crate::store) fn gzip(file: Arc<StoredFile>) -> Self {
+        let len = file.byte_len();
+        Self { file, start: 0, len, framing: Framing::Gzip, sum: None }
     }
 
     /// Deflated bytes from `start` on, whose plain bytes have this CRC-32.
-    pub(in crate::store) fn member(
-        path: &Path,
-        files: Arc<Files>,
-        (start, len): (u64, u64),
-        sum: u32,
-    ) -> Self {
-        Self { path: path.to_owned(), files, start, len, framing: Framing::Raw, sum: Some(sum) }
+    pub(in crate::store) fn member(file: Arc<StoredFile>, (start, len): (u64, u64), sum: u32) -> Self {
+        Self { file, start, len, framing: Framing::Raw, sum: Some(sum) }
     }
 
     /// The file.
     pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// The bytes of the file before the packed ones.
-    pub(super) fn start(&self) -> u64 {
-        self.start
+        self.file.path()
     }
 
     /// Reads packed bytes from this place among them on.
@@ -57,19 +48,24 @@ impl Packed {
     /// # Errors
     /// `Format` where the file has become smaller; as the system says.
     pub(super) fn read_at(&self, place: u64, into: &mut [u8]) -> Result<()> {
-        Files::read_at(&self.path, self.start.saturating_add(place), into)
+        self.file.read_at(self.start.saturating_add(place), into)
+    }
+
+    /// Asks the system to read packed bytes ahead.
+    pub(super) fn will_need(&self, place: u64, len: u64) {
+        self.file.will_need(len, std::iter::once(self.start.saturating_add(place)));
     }
 
     /// Gives all packed bytes at once.
     fn with_bytes<T>(&self, take: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
-        if !self.files.maps(&self.path) {
+        if !self.file.is_mapped() {
             let mut bytes = zeroed_bytes(self.len as usize)?;
             self.read_at(0, &mut bytes)?;
             return take(&bytes);
         }
-        let map = self.files.map(&self.path)?;
+        let map = self.file.map()?;
         let end = self.start.saturating_add(self.len);
-        let bytes = map.bytes()?.get(self.start as usize..end as usize);
+        let bytes = map.bytes().get(self.start as usize..end as usize);
         take(bytes.ok_or_else(|| Error::format("truncated: the compressed data ends behind the file"))?)
     }
 
@@ -84,7 +80,7 @@ impl Packed {
             Framing::Gzip => inflate_members(inflater, bytes, into),
             framing => self.inflate_member(framing, inflater, bytes, into),
         });
-        done.map_err(|error| error.in_file(&self.path))
+        done.map_err(|error| error.in_file(self.path()))
     }
 
     fn inflate_member(

@@ -68,7 +68,7 @@ impl SeekSource {
 
     /// An index made now, and kept where it is to be kept.
     fn made(&self) -> Result<Known> {
-        let index = build(&self.packed, &self.slabs).map_err(|error| error.in_file(self.packed.path()))?;
+        let index = build(&self.packed, &self.slabs)?;
         if let Some(path) = &self.kept_at {
             // Voxels do not depend on it: where it cannot be written, the next process makes it anew.
             let _ = sidecar::write(path, &self.packed, &self.slabs, &index);
@@ -219,6 +219,19 @@ impl SeekSource {
 impl Source for SeekSource {
     fn find(&self, _: &Piece) -> Result<Found> {
         Ok(Found::Packed)
+    }
+
+    fn will_need(&self, piece: &Piece) {
+        // The pass that makes an index reads all bytes in order, which the system foresees by itself.
+        let Ok(known) = self.index.try_lock() else { return };
+        let Some(Known { index, .. }) = known.as_ref() else { return };
+        let range = self.slabs.range(piece.number);
+        let (Ok((from, _)), Ok((_, behind))) = (index.before(range.start), index.before(range.end)) else {
+            return;
+        };
+        let end = behind.first().map_or(self.packed.len, |mark| mark.bit.div_ceil(8));
+        let first = from.bit / 8;
+        self.packed.will_need(first, end.saturating_sub(first));
     }
 
     fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()> {

@@ -23,7 +23,7 @@ const ENDS_BYTES: u64 = 4096;
 pub(super) fn path(packed: &Packed, place: &IndexPlace) -> Option<PathBuf> {
     let name = packed.path().file_name()?.to_string_lossy().into_owned();
     // Another member of the same archive has an index of its own.
-    let member = if packed.start() > 0 { format!(".{}", packed.start()) } else { String::new() };
+    let member = if packed.start > 0 { format!(".{}", packed.start) } else { String::new() };
     match place {
         IndexPlace::Memory => None,
         IndexPlace::Beside => Some(packed.path().with_file_name(format!("{name}{member}.{ENDING}"))),
@@ -120,7 +120,7 @@ fn identity(packed: &Packed, slabs: &Slabs) -> Result<Vec<u8>> {
         metadata.len(),
         modified.as_secs(),
         u64::from(modified.subsec_nanos()),
-        packed.start(),
+        packed.start,
         packed.len,
         u64::from(crc32(first, &ends)),
         slabs.start,

@@ -130,6 +130,12 @@ impl Volume for WholeArray {
         take(window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
     }
 
+    fn will_need(&self, _: &Window) {
+        if !self.decoded.holds(Part { volume: self.number, number: 0 }) {
+            self.array.packed.will_need(0, self.array.packed.len);
+        }
+    }
+
     fn decoded_parts(&self) -> Result<DecodedParts> {
         Ok(DecodedParts { count: 1, byte_len: self.end as u64 })
     }

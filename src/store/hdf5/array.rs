@@ -2,27 +2,20 @@
 
 use std::sync::Arc;
 
+use hdf5::Dataset;
 use hdf5::dataset::Layout;
 use hdf5::filters::Filter;
-use hdf5::{Dataset, Hyperslab, Selection, SliceOrIndex};
 
 use crate::error::{Error, Result};
-use crate::store::hdf5::element::{Element, StoredNumber, with_stored_type};
-use crate::store::hdf5::file::{Hdf5File, Place, cannot_read};
+use crate::store::hdf5::chunked::Chunking;
+use crate::store::hdf5::element::Element;
+use crate::store::hdf5::file::{FILTER_HELP, Hdf5File, Place};
+use crate::store::hdf5::filters::Filters;
+use crate::store::hdf5::library::LibraryArray;
 use crate::store::hdf5::write::AxisLetters;
-use crate::store::{
-    ArrayLayout, Block, Bytes, ChannelPlace, Context, FileArray, Files, Header, Origin, Scratch, TakeBlock,
-    Volume, Window,
-};
-use crate::voxel::{Affine, DType};
-
-/// A dataset that only the library can read: chunked, filtered, compact, external, virtual, never written.
-#[derive(Debug)]
-struct LibraryArray {
-    header: Header,
-    channel: ChannelPlace,
-    files: Arc<Files>,
-}
+use crate::store::{ArrayLayout, ChannelPlace, Context, FileArray, Header, Origin, Volume};
+use crate::sys::{FilterStep, pipeline};
+use crate::voxel::Affine;
 
 impl Hdf5File {
     /// The volume of a dataset; no voxel is read.
@@ -69,29 +62,36 @@ impl Hdf5File {
             return Err(in_place(Error::format(format!("its shape {shape} has no voxel"))));
         }
         let plan = dataset.create_plist().map_err(failed)?;
-        let filters = plan.get_filters().map_err(failed)?;
-        let plain = plan.layout() == Layout::Contiguous && filters.is_empty() && plan.external().is_empty();
+        let steps = pipeline(&plan).map_err(failed)?;
+        let layout = plan.layout();
+        let plain = layout == Layout::Contiguous && steps.is_empty() && plan.external().is_empty();
         if let (true, Some(swapped), Some(start)) = (plain, element.swapped, dataset.offset()) {
             if dataset.storage_size() < needed as u64 {
                 let held = dataset.storage_size();
                 return Err(in_place(Error::format(format!("{held} bytes are stored, {needed} needed"))));
             }
             let layout = ArrayLayout::dense(&shape, channels, element.dtype.byte_len(), channel);
-            let files = Arc::clone(&context.files);
-            let array = FileArray { header, start, layout, swapped, files };
-            return Ok(Arc::new(array.checked(self.byte_len()?)?));
+            let file = context.files.file(self.path())?;
+            return Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?));
         }
-        filters.iter().try_for_each(can_decode).map_err(in_place)?;
+        if let (Layout::Chunked, Some(swapped), Some(filters)) =
+            (layout, element.swapped, Filters::of(&steps))
+        {
+            let element = &dataset.dtype().map_err(failed)?;
+            let chunking = Chunking { plan: &plan, element, extents: &extents, channel, swapped, filters };
+            return chunking.volume(header, context).map_err(in_place);
+        }
+        steps.iter().try_for_each(can_decode).map_err(in_place)?;
         Ok(Arc::new(LibraryArray { header, channel, files: Arc::clone(&context.files) }))
     }
 }
 
 /// Refuses a filter that the library cannot undo, by its name.
-fn can_decode(filter: &Filter) -> Result<()> {
-    if Filter::get_info(filter.id()).decode_enabled {
+fn can_decode(step: &FilterStep) -> Result<()> {
+    if Filter::get_info(step.id).decode_enabled {
         return Ok(());
     }
-    let name = match filter.id() {
+    let name = match step.id {
         4 => "szip",
         307 => "bzip2",
         32000 => "lzf",
@@ -105,10 +105,9 @@ fn can_decode(filter: &Filter) -> Result<()> {
         32026 => "blosc2",
         _ => "unregistered",
     };
+    let id = step.id;
     Err(Error::unsupported(format!(
-        "compressed by filter {} ({name}), which this build has not: put its plugin's folder into \
-         HDF5_PLUGIN_PATH, or write the file with gzip",
-        filter.id()
+        "compressed by filter {id} ({name}), which this build has not: {FILTER_HELP}"
     )))
 }
 
@@ -127,44 +126,4 @@ fn affine(dataset: &Dataset) -> Option<Affine> {
     let at = |row: usize, column: usize| rows.get((row, column)).copied().unwrap_or_default();
     let fastest_first = std::array::from_fn(|row| std::array::from_fn(|column| at(row, column)));
     Some(Affine::from_fastest_first(fastest_first))
-}
-
-impl Volume for LibraryArray {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
-        let Header { dtype, origin, .. } = &self.header;
-        let dataset = self.files.hdf5.get(&origin.path, &origin.inner)?;
-        let shape = window.region.shape();
-        let (channels, last) = (window.channel..window.channel + window.channels, self.channel);
-        let spatial = window.region.axes().map(|(start, extent)| {
-            let start = start.unsigned_abs() as usize;
-            SliceOrIndex::from(start..start + extent)
-        });
-        let channel_slice = SliceOrIndex::from(channels);
-        let slab: Vec<SliceOrIndex> = match last {
-            ChannelPlace::First => std::iter::once(channel_slice).chain(spatial).collect(),
-            ChannelPlace::Last => spatial.chain(std::iter::once(channel_slice)).collect(),
-            ChannelPlace::Unsaid | ChannelPlace::None => spatial.collect(),
-        };
-        let bytes = scratch.bytes(shape.byte_len(window.channels, dtype.byte_len())?)?;
-        let selection = Selection::from(Hyperslab::from(slab));
-        let read = with_stored_type!(*dtype, read(&dataset, selection, bytes));
-        read.map_err(|cause| cannot_read(&origin.path, &origin.inner, &cause))?;
-        let layout = ArrayLayout::dense(&shape, window.channels, dtype.byte_len(), last);
-        let bytes = Bytes::Borrowed(bytes);
-        take(window, &Block { bytes, first: 0, strides: layout.strides, swapped: false })
-    }
-}
-
-fn read<T: StoredNumber>(dataset: &Dataset, selection: Selection, into: &mut [u8]) -> hdf5::Result<()> {
-    let numbers = dataset.read_slice::<T, _, ndarray::IxDyn>(selection)?;
-    let bytes: &[u8] = bytemuck::cast_slice(numbers.as_slice().unwrap_or_default());
-    if bytes.len() != into.len() {
-        return Err(hdf5::Error::from("the dataset has changed its shape"));
-    }
-    into.copy_from_slice(bytes);
-    Ok(())
 }

@@ -8,7 +8,14 @@ use hdf5::{Dataset, File, H5Type, LocationType, MinorErrorCode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ChannelPlace;
 use crate::store::hdf5::heap;
+use crate::sys::forget_built_in_plugins;
 use crate::voxel::Affine;
+
+/// How the library begins when it says that it has not a filter.
+const NO_FILTER: &str = "required filter";
+/// What helps where a filter is missing.
+pub(super) const FILTER_HELP: &str =
+    "put its plugin's folder into HDF5_PLUGIN_PATH, or write the file with gzip";
 
 /// An HDF5 file that is open for reading.
 #[derive(Debug)]
@@ -34,6 +41,7 @@ impl Hdf5File {
     /// # Errors
     /// `NotFound` or `Io` where the system refuses, `Format` where it is no sound HDF5 file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        forget_built_in_plugins();
         match File::open(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
             Err(cause) => Err(cannot_open(path, &cause)),
@@ -43,15 +51,6 @@ impl Hdf5File {
     /// The file's path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The bytes that the file has.
-    ///
-    /// # Errors
-    /// `Io` where the system does not say.
-    pub(crate) fn byte_len(&self) -> Result<u64> {
-        let metadata = std::fs::metadata(&self.path).map_err(|cause| Error::io(&self.path, cause))?;
-        Ok(metadata.len())
     }
 
     /// Whether there is a group of this name.
@@ -209,6 +208,12 @@ fn cannot_open(path: &Path, cause: &hdf5::Error) -> Error {
 
 /// Why an object of a file could not be read.
 pub(super) fn cannot_read(path: &Path, name: &str, cause: &hdf5::Error) -> Error {
+    // A virtual dataset shows only when it is read what its sources are behind.
+    let frames = cause.stack().unwrap_or_default();
+    if let Some(missing) = frames.iter().map(|frame| frame.desc()).find(|text| text.starts_with(NO_FILTER)) {
+        let text = format!("\"{name}\" cannot be read: {missing}: {FILTER_HELP}");
+        return Error::unsupported(text).in_file(path);
+    }
     match system_error(cause) {
         Some(cause) => Error::io(path, cause).at(format!("\"{name}\" cannot be read")),
         None => Error::format(format!("\"{name}\" cannot be read: {}", reason(cause))).in_file(path),

@@ -1,14 +1,21 @@
 //! HDF5: any numeric dataset of a file as a volume, and single volumes written.
 //!
-//! Contiguous data is read by its place in the file, without the library. Everything else (chunked,
-//! filtered, compact, external, virtual, never written) comes through the library, under its lock.
+//! Contiguous data is read by its place in the file, without the library; so are chunks, whose filters are
+//! undone here and whose places the library is asked for once. Everything else (compact, external, virtual,
+//! never written, other filters, odd types) comes through the library, under its lock.
 
 mod array;
 mod choose;
+mod chunked;
 mod element;
 mod file;
+mod filters;
+mod fletcher32;
 mod handles;
 mod heap;
+mod index;
+mod library;
+mod lzf;
 mod save;
 mod write;
 

@@ -10,6 +10,7 @@
 
 #include "error.hpp"
 #include "options.hpp"
+#include "progress.hpp"
 #include "tensor.hpp"
 
 namespace voxfeed {
@@ -116,6 +117,19 @@ class dataset {
         detail::check(vxf_dataset_subset(get(), subjects.data(), subjects.size(), &made));
         return dataset(made);
     }
+
+    /// Decodes all chunks and compressed volumes into the cache ahead of time; false where progress asked to stop.
+    ///
+    /// threads: 0 is one for each core. What progress throws stops it and is thrown on.
+    /// Errors: ERR_LIMIT, before anything is decoded, where cache_bytes is too small.
+    bool preload(std::uint32_t threads = 0, const progress &told = {}) const {
+        return detail::with_progress(told, [&](vxf_progress call, void *user_data) {
+            return vxf_dataset_preload(get(), threads, call, user_data);
+        });
+    }
+
+    /// Lets the decoded bytes go that nobody reads at the moment.
+    void evict() const { detail::check(vxf_dataset_evict(get())); }
 
     /// The number of subjects.
     std::uint64_t size() const {

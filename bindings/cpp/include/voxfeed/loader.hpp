@@ -223,6 +223,8 @@ class loader {
         given.category_count = categories.size();
         given.device = options.device;
         given.device_id = options.device_id;
+        given.group_window = options.group_window;
+        given.consumer = static_cast<vxf_consumer>(options.consumer);
         vxf_loader *made = nullptr;
         detail::check(vxf_loader_new(samples.get(), &given, &made));
         handle_.reset(made);

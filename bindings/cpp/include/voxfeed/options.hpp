@@ -21,6 +21,9 @@ using extents = std::vector<std::int64_t>;
 /// How stored bytes are brought up.
 enum class io : vxf_io { automatic = VXF_IO_AUTO, positional = VXF_IO_POSITIONAL, map = VXF_IO_MAP };
 
+/// Who reads the batches: a program, or a device that copies them away, in front of which caches are of no use.
+enum class consumer : vxf_consumer { cpu = VXF_CONSUMER_CPU, device = VXF_CONSUMER_DEVICE };
+
 /// How strictly the volumes of a subject must lie on one grid: shapes and affines, or shapes only.
 enum class geometry : vxf_geometry { strict = VXF_GEOMETRY_STRICT, shape = VXF_GEOMETRY_SHAPE };
 
@@ -235,6 +238,10 @@ struct loader_options {
     /// Where batches lie: host memory so far.
     vxf_device device = VXF_DEVICE_DEFAULT;
     std::int32_t device_id = 0;
+    /// Within windows of so many samples, those of one subject that lie near each other follow each other.
+    std::uint32_t group_window = 0;
+    /// Who reads the batches.
+    voxfeed::consumer consumer = voxfeed::consumer::cpu;
 };
 
 /// How predictions are joined.

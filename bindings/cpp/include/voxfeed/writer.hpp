@@ -4,46 +4,16 @@
 #define VOXFEED_WRITER_HPP
 
 #include <cstdint>
-#include <exception>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "dataset.hpp"
 #include "error.hpp"
 #include "options.hpp"
+#include "progress.hpp"
 #include "tensor.hpp"
 
 namespace voxfeed {
-
-/// Told of subjects that are done, of how many; false stops.
-using progress = std::function<bool(std::uint64_t done, std::uint64_t total)>;
-
-namespace detail {
-
-/// Carries a progress function through C, which no exception may cross.
-struct progress_call {
-    const progress *function;
-#ifndef VXF_NO_EXCEPTIONS
-    std::exception_ptr thrown;
-#endif
-
-    static std::int32_t run(std::uint64_t done, std::uint64_t total, void *user_data) noexcept {
-        progress_call *call = static_cast<progress_call *>(user_data);
-#ifndef VXF_NO_EXCEPTIONS
-        try {
-            return (*call->function)(done, total) ? 0 : 1;
-        } catch (...) {
-            call->thrown = std::current_exception();
-            return 1;
-        }
-#else
-        return (*call->function)(done, total) ? 0 : 1;
-#endif
-    }
-};
-
-} // namespace detail
 
 /// Makes a dataset file in pymia's HDF5 layout, which pymia and voxfeed::dataset read.
 ///
@@ -74,17 +44,9 @@ class writer {
     ///
     /// What progress throws stops the writing and is thrown on.
     bool add_dataset(const dataset &data, const progress &told = {}) {
-        detail::progress_call call{};
-        call.function = &told;
-        const bool wanted = static_cast<bool>(told);
-        const vxf_status status = vxf_writer_add_dataset(
-            get(), data.get(), wanted ? &detail::progress_call::run : nullptr, wanted ? &call : nullptr);
-#ifndef VXF_NO_EXCEPTIONS
-        if (call.thrown) {
-            std::rethrow_exception(call.thrown);
-        }
-#endif
-        return detail::check(status) == VXF_STATUS_OK;
+        return detail::with_progress(told, [&](vxf_progress call, void *user_data) {
+            return vxf_writer_add_dataset(get(), data.get(), call, user_data);
+        });
     }
 
     /// Completes the file and gives it its name. Errors: ERR_STATE where there is no subject.

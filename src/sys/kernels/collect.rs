@@ -2,22 +2,32 @@
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, from the first on, or from the last back.
 #[inline(always)]
-pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) -> bool {
+pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
     if step <= 0 || !interleaved(source, step.unsigned_abs(), len, packed) {
         spaced(source, step, len, packed);
     }
-    true
 }
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
+#[inline(always)]
 fn spaced(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
-    let distance = step.unsigned_abs();
-    let mut place = if step < 0 { source.len().saturating_sub(len) } else { 0 };
-    for into in packed.chunks_exact_mut(len) {
-        if let Some(from) = source.get(place..place + len) {
-            into.copy_from_slice(from);
+    match len {
+        1 => spaced_bytes::<1>(source, step, packed),
+        2 => spaced_bytes::<2>(source, step, packed),
+        4 => spaced_bytes::<4>(source, step, packed),
+        _ => spaced_bytes::<8>(source, step, packed),
+    }
+}
+
+/// The same for elements of a size that is known when it is compiled.
+#[inline(always)]
+fn spaced_bytes<const LEN: usize>(source: &[u8], step: isize, packed: &mut [u8]) {
+    let mut place = if step < 0 { source.len().saturating_sub(LEN) } else { 0 };
+    for into in packed.as_chunks_mut::<LEN>().0 {
+        if let Some(from) = source.get(place..).and_then(|rest| rest.first_chunk::<LEN>()) {
+            *into = *from;
         }
-        place = if step < 0 { place.saturating_sub(distance) } else { place + distance };
+        place = place.wrapping_add_signed(step);
     }
 }
 

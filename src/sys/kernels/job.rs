@@ -1,0 +1,259 @@
+//! What stays the same for all rows of a gather, and what is done with each of them.
+
+use crate::sys::kernels::plane::{Plane, each_row};
+use crate::sys::kernels::shuffle::unshuffle_spaced;
+use crate::sys::kernels::stream::{LEAST, Stores, fence};
+use crate::sys::kernels::table::{Form, Kernels, Turn};
+use crate::voxel::DType;
+
+/// The elements that are turned at once where they must be packed or scaled first.
+const CHUNK: usize = 512;
+
+/// How packed elements of one type become those of another.
+#[derive(Clone, Copy)]
+enum Turning {
+    /// They stay what they are.
+    None,
+    /// In one pass.
+    Once(Turn),
+    /// In one pass that writes whole lines past the caches.
+    Streamed(Turn),
+    /// Scaled into f64, then rounded.
+    Twice(Turn, Turn),
+}
+
+/// Where the bytes of stored elements are, but for the space between elements.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::sys) struct Order {
+    /// Whether an element's bytes are in the other order.
+    pub(in crate::sys) swapped: bool,
+    /// From one byte of an element to its next, where they are parted.
+    pub(in crate::sys) shuffled: Option<usize>,
+}
+
+/// One gather's way from stored to wanted elements.
+pub(in crate::sys) struct Job<'a> {
+    kernels: &'static Kernels,
+    source: &'a [u8],
+    /// The bytes of a stored and of a wanted element.
+    size: usize,
+    width: usize,
+    order: Order,
+    turning: Turning,
+    /// Slope and intercept.
+    scale: [f64; 2],
+    /// Whether whole lines of the target go past the caches.
+    streams: bool,
+}
+
+/// Room for one piece of a row at each stage of its way.
+#[repr(align(64))]
+pub(in crate::sys) struct Scratch {
+    /// Stored elements, side by side and in this machine's byte order.
+    packed: [u8; CHUNK * 8],
+    /// The same as f64.
+    wide: [u8; CHUNK * 8],
+    /// Wanted elements that are streamed from here.
+    turned: [u8; CHUNK * 8],
+}
+
+impl Scratch {
+    fn new() -> Self {
+        Self { packed: [0; CHUNK * 8], wide: [0; CHUNK * 8], turned: [0; CHUNK * 8] }
+    }
+}
+
+impl<'a> Job<'a> {
+    /// The way of these bytes' elements from one dtype to another, scaled or not.
+    pub(in crate::sys) fn new(
+        kernels: &'static Kernels,
+        source: &'a [u8],
+        (from, order): (DType, Order),
+        (into, scale): (DType, Option<[f64; 2]>),
+        stores: Stores,
+    ) -> Self {
+        let streams = stores == Stores::Streaming;
+        let form = if scale.is_some() { Form::Scaled } else { Form::Plain };
+        let streamed = if streams { (kernels.streamed)(from, into, form) } else { None };
+        let turning = match (scale, streamed) {
+            (None, _) if from == into && from != DType::Bool => Turning::None,
+            (_, Some(streamed)) => Turning::Streamed(streamed),
+            (None, _) => Turning::Once((kernels.turn)(from, into)),
+            (Some(_), _) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
+            (Some(_), _) => match (kernels.scaled)(from, into) {
+                Some(once) => Turning::Once(once),
+                None => Turning::Twice((kernels.widened)(from), (kernels.turn)(DType::F64, into)),
+            },
+        };
+        let (size, width) = (from.byte_len(), into.byte_len());
+        let order = if size > 1 { order } else { Order::default() };
+        Self {
+            kernels,
+            source,
+            size,
+            width,
+            order,
+            turning,
+            scale: scale.unwrap_or_default(),
+            streams: false,
+        }
+    }
+
+    /// The bytes from the first to behind the last of one stored element.
+    pub(in crate::sys) fn reach(&self) -> usize {
+        let parted = |distance: usize| distance.saturating_mul(self.size - 1).saturating_add(1);
+        self.order.shuffled.map_or(self.size, parted)
+    }
+
+    /// The bytes that a row of this span is to be asked for ahead: nothing where a chunk was just decoded.
+    pub(in crate::sys) fn asked(&self, span: usize) -> usize {
+        // What follows comes by itself.
+        const MOST: usize = 512;
+        if self.order.shuffled.is_some() { 0 } else { span.saturating_add(self.size).min(MOST) }
+    }
+
+    /// The bytes of an element of the target.
+    pub(in crate::sys) fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Turns the rows of a plane; true where all fit, none where a row lies outside its buffer.
+    pub(in crate::sys) fn plane(
+        &self,
+        plane: &Plane,
+        target: &mut [u8],
+        scratch: &mut Option<Scratch>,
+    ) -> Option<bool> {
+        if !plane.lies_within(self.source.len(), target.len()) {
+            return None;
+        }
+        let mut fits = true;
+        match self.turning {
+            Turning::None if self.is_packed(plane.step) => {
+                let copy = if self.streams { self.kernels.stream } else { self.kernels.copy };
+                // SAFETY: the kernels are those of an instruction set that this machine has.
+                unsafe { copy(self.source, plane, target) };
+            }
+            Turning::Streamed(turn) if self.is_packed(plane.step) => {
+                each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
+            }
+            Turning::Once(turn) if self.is_packed(plane.step) && !self.streams => {
+                each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
+            }
+            _ => {
+                let scratch = scratch.get_or_insert_with(Scratch::new);
+                each_row(self.source, plane, target, |from, into| {
+                    let mut done = 0;
+                    while done < plane.len {
+                        let count = CHUNK.min(plane.len - done);
+                        let piece = into.get_mut(done * self.width..(done + count) * self.width);
+                        let piece = (piece.unwrap_or_default(), count);
+                        fits &= self.piece((from, plane.step, done), piece, scratch);
+                        done += count;
+                    }
+                });
+            }
+        }
+        Some(fits)
+    }
+
+    /// Orders what was streamed before whatever this thread writes later.
+    pub(in crate::sys) fn finish(&self) {
+        if self.streams {
+            fence();
+        }
+    }
+
+    /// Whether elements this far apart lie side by side, each with its bytes in order.
+    fn is_packed(&self, step: isize) -> bool {
+        step == self.size as isize && !self.order.swapped && self.order.shuffled.is_none()
+    }
+
+    /// One piece of a row: from element `skip` on, as many as there is room for.
+    fn piece(
+        &self,
+        (from, step, skip): (&[u8], isize, usize),
+        (into, count): (&mut [u8], usize),
+        scratch: &mut Scratch,
+    ) -> bool {
+        let Scratch { packed, wide, turned } = scratch;
+        let (Some(packed), Some(wide), Some(turned)) = (
+            packed.get_mut(..count * self.size),
+            wide.get_mut(..count * 8),
+            turned.get_mut(..count * self.width),
+        ) else {
+            return true;
+        };
+        let streams = self.streams && into.len() >= LEAST && !matches!(self.turning, Turning::Streamed(_));
+        let out = if streams { &mut *turned } else { &mut *into };
+        let place = (from, step, skip);
+        let fits = match self.turning {
+            Turning::None => {
+                self.pack(place, out);
+                true
+            }
+            Turning::Once(turn) | Turning::Streamed(turn) => {
+                self.turn(turn, self.packed_or_there(place, packed), out)
+            }
+            Turning::Twice(widen, narrow) => {
+                self.turn(widen, self.packed_or_there(place, packed), wide);
+                self.turn(narrow, wide, out)
+            }
+        };
+        if streams {
+            let row = Plane::row(turned.len(), into.len());
+            // SAFETY: the kernels are those of an instruction set that this machine has.
+            unsafe { (self.kernels.stream)(turned, &row, into) };
+        }
+        fits
+    }
+
+    /// Turns packed elements.
+    fn turn(&self, turn: Turn, from: &[u8], into: &mut [u8]) -> bool {
+        // SAFETY: the conversions come from the kernels, which are those of an instruction set that is there.
+        unsafe { turn(from, into, self.scale) }
+    }
+
+    /// The elements where they are, if they are packed there; else packed here.
+    fn packed_or_there<'b>(
+        &self,
+        (from, step, skip): (&'b [u8], isize, usize),
+        packed: &'b mut [u8],
+    ) -> &'b [u8] {
+        if self.is_packed(step) {
+            let first = skip * self.size;
+            return from.get(first..first + packed.len()).unwrap_or_default();
+        }
+        self.pack((from, step, skip), packed);
+        packed
+    }
+
+    /// Puts elements side by side and in this machine's byte order.
+    fn pack(&self, (from, step, skip): (&[u8], isize, usize), packed: &mut [u8]) {
+        let Self { kernels, size, order: Order { swapped, shuffled }, .. } = *self;
+        let skipped = skip * step.unsigned_abs();
+        // Read backwards, a row begins at the end of the bytes that it touches.
+        let end = from.len().saturating_sub(skipped);
+        let from = if step < 0 { from.get(..end) } else { from.get(skipped..) }.unwrap_or_default();
+        match shuffled {
+            // SAFETY: the kernels are those of an instruction set that this machine has.
+            Some(distance) if step == 1 => unsafe { (kernels.unshuffle)(from, (distance, size), packed) },
+            Some(distance) => {
+                let last = from.len().saturating_sub(self.reach());
+                let first = if step < 0 { last } else { 0 };
+                unshuffle_spaced(from, (distance, size), (first, step), packed);
+            }
+            None if step == size as isize && swapped => {
+                let from = from.get(..packed.len()).unwrap_or_default();
+                // SAFETY: as above.
+                return unsafe { (kernels.swap_into)(from, size, packed) };
+            }
+            // SAFETY: as above.
+            None => unsafe { (kernels.collect)(from, (step, size), packed) },
+        }
+        if swapped {
+            // SAFETY: as above.
+            unsafe { (kernels.swap)(packed, size) };
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Evenly spaced rows on both sides of a copy, and the walk along them.
+
+/// How many rows ahead a source row is asked for.
+const AHEAD: usize = 8;
+
+/// Evenly spaced rows, counted in bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::sys) struct Plane {
+    /// The lowest byte of the first source row.
+    pub(in crate::sys) from: usize,
+    /// From one source row to the next.
+    pub(in crate::sys) from_step: isize,
+    /// All that one source row touches.
+    pub(in crate::sys) from_len: usize,
+    /// The first byte of the first target row.
+    pub(in crate::sys) into: usize,
+    /// From one target row to the next.
+    pub(in crate::sys) into_step: usize,
+    /// One target row.
+    pub(in crate::sys) into_len: usize,
+    /// The number of rows.
+    pub(in crate::sys) count: usize,
+    /// The elements of a row.
+    pub(in crate::sys) len: usize,
+    /// From one source element to the next, within a row.
+    pub(in crate::sys) step: isize,
+    /// The first source byte of the plane that comes after this one, which is then asked for in time.
+    pub(in crate::sys) next: Option<usize>,
+    /// How many bytes of a row are asked for ahead: none of what is in the caches anyway.
+    pub(in crate::sys) asked: usize,
+}
+
+impl Plane {
+    /// One row of so many bytes on either side.
+    #[inline(always)]
+    pub(in crate::sys) fn row(from_len: usize, into_len: usize) -> Self {
+        Self { from_len, into_len, count: 1, ..Self::default() }
+    }
+
+    /// Whether every row lies within buffers of these lengths.
+    pub(in crate::sys) fn lies_within(&self, source: usize, target: usize) -> bool {
+        let Some(last) = self.count.checked_sub(1) else { return true };
+        let end = isize::try_from(last).ok().and_then(|last| last.checked_mul(self.from_step));
+        let end = end.and_then(|moved| self.from.checked_add_signed(moved));
+        let from = end.and_then(|end| end.max(self.from).checked_add(self.from_len));
+        let into = last.checked_mul(self.into_step).and_then(|moved| moved.checked_add(self.into));
+        let into = into.and_then(|end| end.checked_add(self.into_len));
+        from.is_some_and(|end| end <= source) && into.is_some_and(|end| end <= target)
+    }
+}
+
+/// Turns one row after the other; ends at the first that lies outside.
+#[inline(always)]
+pub(super) fn each_row(
+    source: &[u8],
+    plane: &Plane,
+    target: &mut [u8],
+    mut turn: impl FnMut(&[u8], &mut [u8]),
+) {
+    let (mut from, mut into) = (plane.from, plane.into);
+    for row in 0..plane.count {
+        ask_ahead(source, plane, row, from);
+        let place = source.get(from..from.wrapping_add(plane.from_len));
+        let (Some(place), Some(target)) = (place, target.get_mut(into..into.wrapping_add(plane.into_len)))
+        else {
+            return;
+        };
+        turn(place, target);
+        from = from.wrapping_add_signed(plane.from_step);
+        into = into.wrapping_add(plane.into_step);
+    }
+}
+
+/// Asks for the row that is a few ahead, so that its cache lines are on the way: at the end of the plane for
+/// one of the next plane, and for none where there is no next.
+#[inline(always)]
+fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
+    let ahead = row.wrapping_add(AHEAD);
+    let place = if ahead < plane.count {
+        from.wrapping_add_signed(plane.from_step.wrapping_mul(AHEAD as isize))
+    } else if let Some(next) = plane.next {
+        next.wrapping_add_signed(plane.from_step.wrapping_mul(ahead.wrapping_sub(plane.count) as isize))
+    } else {
+        return;
+    };
+    #[cfg(target_arch = "x86_64")]
+    for line in (0..plane.asked).step_by(64) {
+        let address = source.as_ptr().wrapping_add(place.wrapping_add(line));
+        // SAFETY: a prefetch reads nothing that a program sees and takes any address.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(address.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (source, place);
+}

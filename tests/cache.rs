@@ -1,0 +1,131 @@
+//! The cache of decoded voxels: filled ahead of time, within its budget, and never seen in a result.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use voxfeed::error::{Error, ErrorKind};
+use voxfeed::feed::{Consumer, Loader, LoaderOptions, Next};
+use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform};
+use voxfeed::store::{Dataset, DenseVolume, OpenOptions, save};
+use voxfeed::voxel::{DType, Shape};
+
+const SHAPE: [usize; 3] = [10, 12, 14];
+const VOLUME_BYTES: u64 = 2 * 10 * 12 * 14;
+
+/// A folder of this many compressed volumes.
+fn folder(subjects: usize) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    for subject in 0..subjects {
+        let voxels = (0..SHAPE.iter().product::<usize>()).map(|k| (k * 7 + subject * 1000) as i16);
+        let bytes: Vec<u8> = voxels.flat_map(i16::to_ne_bytes).collect();
+        let shape = Shape::new(&SHAPE).unwrap();
+        let volume = DenseVolume { shape, channels: 1, dtype: DType::I16, affine: None, bytes: &bytes };
+        save(&folder.path().join(format!("s{subject}.nii.gz")), &volume).unwrap();
+    }
+    folder
+}
+
+fn open(folder: &Path, cache_bytes: u64) -> Dataset {
+    Dataset::open(folder, OpenOptions { cache_bytes, ..OpenOptions::default() }).unwrap()
+}
+
+/// All batches of an epoch, one after the other, and the hits and misses that they took.
+fn epoch(dataset: Dataset, options: LoaderOptions) -> (Vec<u8>, u64, u64) {
+    let rule = Arc::new(Uniform::new(&[4, 5, 6], 12));
+    let sampler = Arc::new(Sampler::new(Arc::new(dataset), rule).unwrap());
+    let loader = Loader::new(sampler, options).unwrap();
+    loader.start(0).unwrap();
+    let mut bytes = Vec::new();
+    while let Next::Batch(batch) = loader.next(None).unwrap() {
+        bytes.extend_from_slice(&batch.bytes(None).unwrap());
+    }
+    let stats = loader.stats().unwrap();
+    (bytes, stats.cache_hits, stats.cache_misses)
+}
+
+fn shuffled() -> LoaderOptions {
+    let epoch = EpochOptions { order: Order::Shuffled, seed: 3, batch_size: 4, ..EpochOptions::default() };
+    LoaderOptions { epoch, threads: 2, ..LoaderOptions::default() }
+}
+
+fn go_on(_: u64, _: u64) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
+
+#[test]
+fn after_a_preload_every_sample_is_found_in_the_cache() {
+    let folder = folder(5);
+    let dataset = open(folder.path(), 5 * VOLUME_BYTES);
+    let mut told = Vec::new();
+    let complete = dataset.preload(3, &mut |done, total| {
+        told.push((done, total));
+        ControlFlow::Continue(())
+    });
+    assert!(complete.unwrap());
+    assert_eq!(told, [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]);
+    assert_eq!(dataset.context().decoded.byte_len(), 5 * VOLUME_BYTES);
+    let (bytes, hits, misses) = epoch(dataset.clone(), shuffled());
+    assert_eq!((hits, misses), (60, 5), "only the preload decoded");
+    dataset.context().decoded.clear();
+    assert_eq!(dataset.context().decoded.byte_len(), 0);
+    assert_eq!(epoch(dataset, shuffled()).0, bytes);
+}
+
+#[test]
+fn a_cache_that_is_too_small_for_a_preload_is_a_limit_error() {
+    let folder = folder(3);
+    let dataset = open(folder.path(), 3 * VOLUME_BYTES - 1);
+    let error: Error = dataset.preload(2, &mut go_on).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(error.message().contains("needs 10080 bytes"), "{error}");
+    assert_eq!(dataset.context().decoded.byte_len(), 0, "nothing was decoded");
+    assert!(dataset.subset(&[0, 2]).unwrap().preload(2, &mut go_on).unwrap());
+    assert_eq!(dataset.context().decoded.byte_len(), 2 * VOLUME_BYTES);
+}
+
+#[test]
+fn a_preload_stops_when_it_is_told_to_and_fails_with_its_file() {
+    let folder = folder(6);
+    let dataset = open(folder.path(), 1 << 20);
+    assert!(!dataset.preload(1, &mut |_, _| ControlFlow::Break(())).unwrap());
+    assert!(dataset.context().decoded.byte_len() < 6 * VOLUME_BYTES);
+    let broken = folder.path().join("s4.nii.gz");
+    let whole = std::fs::read(&broken).unwrap();
+    std::fs::write(&broken, &whole[..whole.len() / 2]).unwrap();
+    dataset.context().decoded.clear();
+    let error = dataset.preload(2, &mut go_on).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Format);
+    assert!(error.message().contains("s4.nii.gz"), "{error}");
+}
+
+#[test]
+fn no_byte_depends_on_the_cache_the_threads_or_who_reads_the_batch() {
+    let folder = folder(5);
+    let expected = epoch(open(folder.path(), 1 << 20), shuffled()).0;
+    for cache_bytes in [0, VOLUME_BYTES, 2 * VOLUME_BYTES + 1] {
+        for threads in [1, 2, 8] {
+            let options = LoaderOptions { threads, consumer: Consumer::Device, ..shuffled() };
+            let dataset = open(folder.path(), cache_bytes);
+            let decoded = Arc::clone(&dataset.context().decoded);
+            assert!(epoch(dataset, options).0 == expected, "{cache_bytes} bytes, {threads} threads");
+            assert!(decoded.byte_len() <= cache_bytes);
+        }
+    }
+}
+
+#[test]
+fn grouped_samples_share_what_was_decoded() {
+    let folder = folder(6);
+    let grouped = LoaderOptions {
+        threads: 1,
+        epoch: EpochOptions { group_window: 72, ..shuffled().epoch },
+        ..shuffled()
+    };
+    let (_, _, scattered) =
+        epoch(open(folder.path(), VOLUME_BYTES), LoaderOptions { threads: 1, ..shuffled() });
+    let (_, hits, misses) = epoch(open(folder.path(), VOLUME_BYTES), grouped);
+    assert_eq!((hits, misses), (66, 6), "one decode for each subject");
+    assert!(scattered > 36, "{scattered}");
+}
