@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use proptest::prelude::*;
 use voxfeed::error::ErrorKind;
 use voxfeed::store::{IndexPlace, OpenOptions, SeekUse};
 use voxfeed::voxel::{DType, Region, Shape};
@@ -76,6 +77,33 @@ fn an_index_that_is_stale_or_damaged_is_made_anew() {
     assert!(read_whole(&path, kept(IndexPlace::Beside)).unwrap() == other[START..]);
     assert!(std::fs::read(&index).unwrap() != sound);
     assert!(read_whole(&path, kept(IndexPlace::Beside)).unwrap() == other[START..]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #[test]
+    fn an_index_that_lies_never_gives_other_voxels(
+        places in prop::collection::vec((0.0..1.0f64, 0u32..64, 0u64..u64::MAX), 1..4),
+        level in prop_oneof![Just(1u32), Just(6)],
+    ) {
+        let extents = [24, 160, 170];
+        let plain = nifti(extents, DType::I16, false, 13);
+        let (folder, path) = scratch("volume.nii.gz", &member(&plain, level, usize::MAX));
+        prop_assert!(read_whole(&path, kept(IndexPlace::Beside)).unwrap() == plain[START..]);
+        let [index] = indexes(folder.path()).try_into().unwrap();
+        let mut bytes = std::fs::read(&index).unwrap();
+        // What tells the file stays, and the sum is made right: only the places are wrong.
+        let end = bytes.len() - 4;
+        for (share, shift, value) in places {
+            let marks = 96 + (share * share * (end - 104) as f64) as usize;
+            let number = (value >> shift).to_le_bytes();
+            bytes[marks..marks + 8].copy_from_slice(&number);
+        }
+        let sum = voxfeed::sys::crc32(0, &bytes[..end]);
+        bytes[end..].copy_from_slice(&sum.to_le_bytes());
+        std::fs::write(&index, &bytes).unwrap();
+        prop_assert!(read_whole(&path, kept(IndexPlace::Beside)).unwrap() == plain[START..]);
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::StoredFile;
+use crate::store::volume::grown;
+use crate::store::{StoredFile, Work};
 use crate::sys::{BlockStream, Blocks, Framing, Inflated, Inflater, Stop, crc32, zeroed_bytes};
 
 /// What a gzip member begins with.
@@ -57,11 +58,11 @@ impl Packed {
     }
 
     /// Gives all packed bytes at once.
-    fn with_bytes<T>(&self, take: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    fn with_bytes(&self, own: &mut Vec<u8>, take: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
         if !self.file.is_mapped() {
-            let mut bytes = zeroed_bytes(self.len as usize)?;
-            self.read_at(0, &mut bytes)?;
-            return take(&bytes);
+            let bytes = grown(own, self.len as usize)?;
+            self.read_at(0, bytes)?;
+            return take(bytes);
         }
         let map = self.file.map()?;
         let end = self.start.saturating_add(self.len);
@@ -75,8 +76,9 @@ impl Packed {
     ///
     /// # Errors
     /// `Format` where the stream is damaged, or holds fewer; as the system says.
-    pub(super) fn inflate(&self, inflater: &mut Inflater, into: &mut [u8]) -> Result<()> {
-        let done = self.with_bytes(|bytes| match self.framing {
+    pub(super) fn inflate(&self, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        let Work { packed, inflater, .. } = work;
+        let done = self.with_bytes(packed, |bytes| match self.framing {
             Framing::Gzip => inflate_members(inflater, bytes, into),
             framing => self.inflate_member(framing, inflater, bytes, into),
         });

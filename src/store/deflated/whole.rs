@@ -114,7 +114,7 @@ impl WholeArray {
     fn decode(&self, scratch: &mut Scratch) -> Result<DecodedBytes> {
         let part = Part { volume: self.number, number: 0 };
         let (_, work) = scratch.bytes_and_work(0)?;
-        self.decoded.get(part, self.end, |into| self.array.packed.inflate(&mut work.inflater, into))
+        self.decoded.get(part, self.end, |into| self.array.packed.inflate(work, into))
     }
 }
 
