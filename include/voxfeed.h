@@ -301,12 +301,13 @@ typedef int32_t vxf_geometry;
  * Which deflated volumes (.nii.gz, deflated .npz) are inflated slab by slab, and not whole.
  *
  * That takes an index, which the first read of a volume makes in one pass through its file. Then a slice costs
- * about 1 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are.
+ * 1 to 4 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are, but for the
+ * index itself: some 16 KiB for each of these slabs.
  */
 typedef int32_t vxf_seek_index;
 /** Those that are larger than cache_bytes. */
 #define VXF_SEEK_INDEX_AUTO 0
-/** None: one that is larger than cache_bytes is inflated whole for every read. */
+/** None: one that is larger than cache_bytes is inflated whole, into memory of its size, for every read. */
 #define VXF_SEEK_INDEX_NEVER 1
 /**
  * All but .npz arrays in Fortran order: for slices here and there, and for patches in random order from
@@ -957,7 +958,8 @@ typedef struct {
     uint64_t cache_bytes;
     /**
      * The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
-     * that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+     * that the loader has of memory, however large the volumes are, but for seek indexes (some hundredths of
+     * such volumes); mapped files are the system's cache.
      */
     uint64_t scratch_bytes;
 } vxf_loader_stats;

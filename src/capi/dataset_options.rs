@@ -42,7 +42,8 @@ impl vxf_geometry {
 /// Which deflated volumes (.nii.gz, deflated .npz) are inflated slab by slab, and not whole.
 ///
 /// That takes an index, which the first read of a volume makes in one pass through its file. Then a slice costs
-/// about 1 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are.
+/// 1 to 4 MiB of inflating, and memory is bounded by cache_bytes however large the volumes are, but for the
+/// index itself: some 16 KiB for each of these slabs.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct vxf_seek_index(pub i32);
@@ -50,7 +51,7 @@ pub struct vxf_seek_index(pub i32);
 impl vxf_seek_index {
     /// Those that are larger than cache_bytes.
     pub const AUTO: vxf_seek_index = vxf_seek_index(0);
-    /// None: one that is larger than cache_bytes is inflated whole for every read.
+    /// None: one that is larger than cache_bytes is inflated whole, into memory of its size, for every read.
     pub const NEVER: vxf_seek_index = vxf_seek_index(1);
     /// All but .npz arrays in Fortran order: for slices here and there, and for patches in random order from
     /// more volumes than cache_bytes hold together.

@@ -200,7 +200,8 @@ pub struct vxf_loader_stats {
     /// The bytes in the cache now, cache_bytes of the dataset's options at most.
     pub cache_bytes: u64,
     /// The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
-    /// that the loader has of memory, however large the volumes are; mapped files are the system's cache.
+    /// that the loader has of memory, however large the volumes are, but for seek indexes (some hundredths of
+    /// such volumes); mapped files are the system's cache.
     pub scratch_bytes: u64,
 }
 

@@ -144,6 +144,11 @@ impl Decoded {
         made
     }
 
+    /// Whether a part is kept or being decoded, which does not count as a use of it.
+    pub fn holds(&self, part: Part) -> bool {
+        self.shard(part).entries.contains_key(&part)
+    }
+
     /// Lets all parts go that nobody looks at; they are decoded anew when they are wanted.
     pub fn clear(&self) {
         for shard in &self.shards {

@@ -49,15 +49,15 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
     let header = Header { shape, channels, dtype, scale, affine: Some(nifti.affine), origin };
     header.byte_len().map_err(|error| Error::format(error.message()))?;
     let layout = ArrayLayout::dense(&shape, channels, dtype.byte_len(), channel);
-    let mut opened = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let mut file = File::open(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = [0u8; 2];
-    let gzip = opened.read_exact(&mut head).is_ok() && is_gzip(&head);
-    let file = context.files.file(path)?;
+    let gzip = file.read_exact(&mut head).is_ok() && is_gzip(&head);
     // A pair's voxels may begin like gzip by chance: its name must say so too.
     if gzip && (nifti.single || ends_in_gz(path)) {
-        let packed = Packed::gzip(file);
+        let packed = Packed::gzip(context.files.file(path)?);
         return DeflatedArray { header, start, layout, swapped, packed }.open(context);
     }
+    let file = context.files.file(path)?;
     Ok(Arc::new(FileArray { header, start, layout, swapped, file }.checked()?))
 }
 

@@ -157,7 +157,9 @@ impl<S: Source> Volume for ChunkedArray<S> {
     fn will_need(&self, window: &Window) {
         // A hint: what cannot be had is told when it is read.
         let _ = self.grid.visit(window, |piece, _| {
-            self.source.will_need(piece);
+            if !self.decoded.holds(Part { volume: self.number, number: piece.number }) {
+                self.source.will_need(piece);
+            }
             Ok(())
         });
     }

@@ -83,7 +83,7 @@ impl SeekIndex {
     /// Whether the places of an index that was read can be those of a stream of `packed` bytes and slabs.
     pub(super) fn is_sound(&self, packed: u64, slabs: u64) -> bool {
         let bits = packed.saturating_mul(8);
-        let ordered = self.marks.is_sorted_by_key(|mark| (mark.plain, mark.bit));
+        let ordered = self.marks.is_sorted_by(|a, b| a.plain <= b.plain && a.bit <= b.bit);
         let inside = self.marks.iter().all(|mark| {
             let (window, block) = match mark.place {
                 Place::Window(window) => (window, 0),
@@ -94,5 +94,42 @@ impl SeekIndex {
         });
         let starts = self.marks.first().is_some_and(|mark| mark.plain == 0 && mark.place == Place::Fresh);
         ordered && inside && starts && self.sums.len() as u64 == slabs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_index_of_another_stream_is_not_sound() {
+        let mark = |plain, bit, place| Mark { plain, bit, place };
+        let window = SeekWindow { len: 5, bytes: Vec::new() };
+        let sound = || SeekIndex {
+            marks: vec![
+                mark(0, 80, Place::Fresh),
+                mark(100, 90, Place::Block),
+                mark(200, 300, Place::Inside(0, 90)),
+                mark(300, 800, Place::End),
+            ],
+            windows: vec![window.clone()],
+            sums: vec![1, 2],
+        };
+        assert!(sound().is_sound(100, 2));
+        assert!(!sound().is_sound(99, 2), "it leads behind the packed bytes");
+        assert!(!sound().is_sound(100, 3), "a slab has no sum");
+        let spoilt: [fn(&mut SeekIndex); 6] = [
+            |index| index.marks[0].plain = 1,
+            |index| index.marks[0].place = Place::Block,
+            |index| index.marks[2].bit = 85,
+            |index| index.marks[2].plain = 50,
+            |index| index.marks[2].place = Place::Window(1),
+            |index| index.marks[2].place = Place::Inside(0, 301),
+        ];
+        for spoil in spoilt {
+            let mut index = sound();
+            spoil(&mut index);
+            assert!(!index.is_sound(100, 2), "{index:?}");
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::StoredFile;
+use crate::store::volume::grown;
+use crate::store::{StoredFile, Work};
 use crate::sys::{BlockStream, Blocks, Framing, Inflated, Inflater, Stop, crc32, zeroed_bytes};
 
 /// What a gzip member begins with.
@@ -16,7 +17,8 @@ const TAIL_BYTES: usize = 1 << 16;
 #[derive(Debug)]
 pub(in crate::store) struct Packed {
     file: Arc<StoredFile>,
-    start: u64,
+    /// The bytes of the file before the packed ones.
+    pub(super) start: u64,
     /// The number of packed bytes.
     pub(super) len: u64,
     /// What is written around them.
@@ -28,7 +30,8 @@ pub(in crate::store) struct Packed {
 impl Packed {
     /// A file that is gzip, of one or more members.
     pub(in crate::store) fn gzip(file: Arc<StoredFile>) -> Self {
-        Self { start: 0, len: file.byte_len(), framing: Framing::Gzip, sum: None, file }
+        let len = file.byte_len();
+        Self { file, start: 0, len, framing: Framing::Gzip, sum: None }
     }
 
     /// Deflated bytes from `start` on, whose plain bytes have this CRC-32.
@@ -41,11 +44,6 @@ impl Packed {
         self.file.path()
     }
 
-    /// The bytes of the file before the packed ones.
-    pub(super) fn start(&self) -> u64 {
-        self.start
-    }
-
     /// Reads packed bytes from this place among them on.
     ///
     /// # Errors
@@ -54,12 +52,17 @@ impl Packed {
         self.file.read_at(self.start.saturating_add(place), into)
     }
 
+    /// Asks the system to read packed bytes ahead.
+    pub(super) fn will_need(&self, place: u64, len: u64) {
+        self.file.will_need(len, std::iter::once(self.start.saturating_add(place)));
+    }
+
     /// Gives all packed bytes at once.
-    fn with_bytes<T>(&self, take: impl FnOnce(&[u8]) -> Result<T>) -> Result<T> {
+    fn with_bytes(&self, own: &mut Vec<u8>, take: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
         if !self.file.is_mapped() {
-            let mut bytes = zeroed_bytes(self.len as usize)?;
-            self.read_at(0, &mut bytes)?;
-            return take(&bytes);
+            let bytes = grown(own, self.len as usize)?;
+            self.read_at(0, bytes)?;
+            return take(bytes);
         }
         let map = self.file.map()?;
         let end = self.start.saturating_add(self.len);
@@ -73,12 +76,13 @@ impl Packed {
     ///
     /// # Errors
     /// `Format` where the stream is damaged, or holds fewer; as the system says.
-    pub(super) fn inflate(&self, inflater: &mut Inflater, into: &mut [u8]) -> Result<()> {
-        let done = self.with_bytes(|bytes| match self.framing {
+    pub(super) fn inflate(&self, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        let Work { packed, inflater, .. } = work;
+        let done = self.with_bytes(packed, |bytes| match self.framing {
             Framing::Gzip => inflate_members(inflater, bytes, into),
             framing => self.inflate_member(framing, inflater, bytes, into),
         });
-        done.map_err(|error| error.in_file(self.file.path()))
+        done.map_err(|error| error.in_file(self.path()))
     }
 
     fn inflate_member(

@@ -12,7 +12,7 @@ use crate::store::volume::grown;
 use crate::store::{IndexPlace, Work};
 use crate::sys::{Bits, BlockStream, Framing, Inflated, Stop, WINDOW_BYTES, crc32};
 
-/// The most bytes behind a slab that are inflated with it, so that the faster decoder can have whole blocks.
+/// The most bytes before or behind a slab that are inflated with it, so that the faster decoder can have whole blocks.
 const MOST_BEHIND: u64 = 1 << 20;
 /// The packed bytes that a stream is fed at a time.
 const FEED_BYTES: usize = 1 << 17;
@@ -44,6 +44,14 @@ struct Known {
     read: bool,
 }
 
+/// Plain bytes that are wanted: from `at` on, to be had from a place before.
+#[derive(Debug, Clone, Copy)]
+struct Span<'a> {
+    index: &'a SeekIndex,
+    from: Mark,
+    at: u64,
+}
+
 impl SeekSource {
     /// The slabs of an array in these packed bytes; its index is made or read at the first use.
     pub(super) fn new(packed: Packed, slabs: Slabs, place: &IndexPlace) -> Self {
@@ -68,7 +76,7 @@ impl SeekSource {
 
     /// An index made now, and kept where it is to be kept.
     fn made(&self) -> Result<Known> {
-        let index = build(&self.packed, &self.slabs).map_err(|error| error.in_file(self.packed.path()))?;
+        let index = build(&self.packed, &self.slabs)?;
         if let Some(path) = &self.kept_at {
             // Voxels do not depend on it: where it cannot be written, the next process makes it anew.
             let _ = sidecar::write(path, &self.packed, &self.slabs, &index);
@@ -104,10 +112,13 @@ impl SeekSource {
             }
             let stop =
                 behind.iter().find(|mark| mark.plain >= end && !matches!(mark.place, Place::Inside(..)));
-            let whole = stop.filter(|stop| stop.plain - end <= MOST_BEHIND && is_plain(from, **stop));
+            let whole = stop.filter(|stop| {
+                stop.plain - end <= MOST_BEHIND && at - from.plain <= MOST_BEHIND && is_plain(from, **stop)
+            });
+            let span = Span { index, from, at };
             match whole {
-                Some(stop) => self.blocks(index, (from, *stop), at, work, rest)?,
-                None => self.stream(index, from, at, work, rest)?,
+                Some(stop) => self.blocks(&span, *stop, work, rest)?,
+                None => self.stream(&span, work, rest)?,
             }
             done += rest.len();
         }
@@ -123,14 +134,8 @@ impl SeekSource {
 
     /// Inflates whole blocks in one call, as a stream of their own: the window in a stored block, blocks of
     /// nothing up to the bit where they begin in their byte, and an empty last block behind them.
-    fn blocks(
-        &self,
-        index: &SeekIndex,
-        (from, stop): (Mark, Mark),
-        at: u64,
-        work: &mut Work,
-        into: &mut [u8],
-    ) -> Result<()> {
+    fn blocks(&self, span: &Span<'_>, stop: Mark, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        let Span { index, from, at } = *span;
         let window = match from.place {
             Place::Window(number) => Some(index.window(number)?),
             _ => None,
@@ -172,7 +177,8 @@ impl SeekSource {
     }
 
     /// Inflates from a place on, as far as is wanted, where blocks are too long to have them whole.
-    fn stream(&self, index: &SeekIndex, from: Mark, at: u64, work: &mut Work, into: &mut [u8]) -> Result<()> {
+    fn stream(&self, span: &Span<'_>, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        let Span { index, from, at } = *span;
         let (number, block) = match from.place {
             Place::Inside(number, block) => (Some(number), Some(block)),
             Place::Window(number) => (Some(number), None),
@@ -219,6 +225,19 @@ impl SeekSource {
 impl Source for SeekSource {
     fn find(&self, _: &Piece) -> Result<Found> {
         Ok(Found::Packed)
+    }
+
+    fn will_need(&self, piece: &Piece) {
+        // The pass that makes an index reads all bytes in order, which the system foresees by itself.
+        let Ok(known) = self.index.try_lock() else { return };
+        let Some(Known { index, .. }) = known.as_ref() else { return };
+        let range = self.slabs.range(piece.number);
+        let (Ok((from, _)), Ok((_, behind))) = (index.before(range.start), index.before(range.end)) else {
+            return;
+        };
+        let end = behind.first().map_or(self.packed.len, |mark| mark.bit.div_ceil(8));
+        let first = from.bit / 8;
+        self.packed.will_need(first, end.saturating_sub(first));
     }
 
     fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()> {

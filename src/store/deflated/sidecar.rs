@@ -18,12 +18,14 @@ const MAGIC: &[u8; 8] = b"VXFSEEK\x01";
 const ENDING: &str = "vxfindex";
 /// The packed bytes at each end that tell one file from another of the same size and time.
 const ENDS_BYTES: u64 = 4096;
+/// More bytes than a slab takes in an index's file, but for marks, which are fewer than packed bytes.
+const MOST_OF_A_SLAB: u64 = 48 << 10;
 
 /// The file that keeps the index of these packed bytes, where one is to.
 pub(super) fn path(packed: &Packed, place: &IndexPlace) -> Option<PathBuf> {
     let name = packed.path().file_name()?.to_string_lossy().into_owned();
     // Another member of the same archive has an index of its own.
-    let member = if packed.start() > 0 { format!(".{}", packed.start()) } else { String::new() };
+    let member = if packed.start > 0 { format!(".{}", packed.start) } else { String::new() };
     match place {
         IndexPlace::Memory => None,
         IndexPlace::Beside => Some(packed.path().with_file_name(format!("{name}{member}.{ENDING}"))),
@@ -38,6 +40,10 @@ pub(super) fn path(packed: &Packed, place: &IndexPlace) -> Option<PathBuf> {
 /// The index that a file keeps of these packed bytes as they are now.
 pub(super) fn read(path: &Path, packed: &Packed, slabs: &Slabs) -> Option<SeekIndex> {
     let identity = identity(packed, slabs).ok()?;
+    let most = packed.len.saturating_mul(4).saturating_add(slabs.count().saturating_mul(MOST_OF_A_SLAB));
+    if std::fs::metadata(path).ok()?.len() > most.saturating_add(ENDS_BYTES) {
+        return None;
+    }
     let bytes = std::fs::read(path).ok()?;
     let (content, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
     if sum != crc32(0, content).to_le_bytes() {
@@ -120,7 +126,7 @@ fn identity(packed: &Packed, slabs: &Slabs) -> Result<Vec<u8>> {
         metadata.len(),
         modified.as_secs(),
         u64::from(modified.subsec_nanos()),
-        packed.start(),
+        packed.start,
         packed.len,
         u64::from(crc32(first, &ends)),
         slabs.start,

@@ -114,7 +114,7 @@ impl WholeArray {
     fn decode(&self, scratch: &mut Scratch) -> Result<DecodedBytes> {
         let part = Part { volume: self.number, number: 0 };
         let (_, work) = scratch.bytes_and_work(0)?;
-        self.decoded.get(part, self.end, |into| self.array.packed.inflate(&mut work.inflater, into))
+        self.decoded.get(part, self.end, |into| self.array.packed.inflate(work, into))
     }
 }
 
@@ -128,6 +128,12 @@ impl Volume for WholeArray {
         let first = self.array.layout.first(self.array.start as usize, window)?;
         let (strides, swapped) = (self.array.layout.strides, self.array.swapped);
         take(window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
+    }
+
+    fn will_need(&self, _: &Window) {
+        if !self.decoded.holds(Part { volume: self.number, number: 0 }) {
+            self.array.packed.will_need(0, self.array.packed.len);
+        }
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {
