@@ -145,11 +145,11 @@ fn write<T: Number>(path: &Path, layout: &Layout) -> hdf5::Result<Vec<u8>> {
 }
 
 /// The window of a dense array, slowest axis first.
-fn part_of(whole: &[u8], extents: &[usize], ranges: &[std::ops::Range<usize>], size: usize) -> Vec<u8> {
+fn part_of(whole: &[u8], extents: &[usize], ranges: &[std::ops::Range<usize>]) -> Vec<u8> {
     let [extent, rest @ ..] = extents else { return whole.to_vec() };
     let row = whole.len() / extent;
     let positions = ranges[0].clone();
-    positions.flat_map(|at| part_of(&whole[at * row..(at + 1) * row], rest, &ranges[1..], size)).collect()
+    positions.flat_map(|at| part_of(&whole[at * row..(at + 1) * row], rest, &ranges[1..])).collect()
 }
 
 fn open(path: &Path, channel: ChannelPlace, io: Io, cache_bytes: u64) -> Arc<dyn Volume> {
@@ -200,7 +200,7 @@ fn check<T: Number>(layout: &Layout, place: ChannelPlace, windows: &[Vec<Range>]
         for window in windows {
             let ranges: Vec<_> =
                 layout.extents.iter().zip(window).map(|(&extent, part)| range(part, extent)).collect();
-            let wanted = part_of(&whole, &layout.extents, &ranges, size_of::<T>());
+            let wanted = part_of(&whole, &layout.extents, &ranges);
             assert_eq!(read(&volume, place, &ranges), wanted, "{io:?} {budget} {ranges:?}");
         }
     }

@@ -26,7 +26,7 @@ fn part(plain: &[u8]) -> Vec<u8> {
 fn marked(number: usize) -> Vec<u8> {
     let mut slice = vec![0u8; SLICE];
     for (k, voxel) in slice.iter_mut().enumerate().step_by(37) {
-        *voxel = ((k ^ number * 31) % 251) as u8;
+        *voxel = ((k ^ (number * 31)) % 251) as u8;
     }
     slice
 }

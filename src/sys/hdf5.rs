@@ -149,7 +149,9 @@ mod tests {
         let native = Datatype::from_type::<T>().unwrap();
         assert!(!is_standard_big_endian(&native, dtype) || native.size() == 1, "{dtype}");
         // SAFETY: a copy of one of the library's own types is ours to keep.
-        let copied = unsafe { hdf5::from_id::<Datatype>(hdf5_sys::h5t::H5Tcopy(big)) }.unwrap();
+        let copied = unsafe { hdf5_sys::h5t::H5Tcopy(big) };
+        // SAFETY: the copy is a datatype of ours, which nobody else gives back.
+        let copied = unsafe { hdf5::from_id::<Datatype>(copied) }.unwrap();
         let data = file.new_dataset_builder().empty_as(copied).shape(3).create("data").unwrap();
         assert!(is_standard_big_endian(&data.dtype().unwrap(), dtype), "{dtype}");
     }
