@@ -12,7 +12,8 @@ use voxfeed::store::{Dataset, DenseVolume, OpenOptions, save};
 use voxfeed::voxel::{DType, Shape};
 
 const SHAPE: [usize; 3] = [10, 12, 14];
-const VOLUME_BYTES: u64 = 2 * 10 * 12 * 14;
+/// What the cache keeps of a volume: its file as it is inflated, the header with it.
+const VOLUME_BYTES: u64 = 352 + 2 * 10 * 12 * 14;
 
 /// A folder of this many compressed volumes.
 fn folder(subjects: usize) -> tempfile::TempDir {
@@ -79,7 +80,7 @@ fn a_cache_that_is_too_small_for_a_preload_is_a_limit_error() {
     let dataset = open(folder.path(), 3 * VOLUME_BYTES - 1);
     let error: Error = dataset.preload(2, &mut go_on).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
-    assert!(error.message().contains("needs 10080 bytes"), "{error}");
+    assert!(error.message().contains(&format!("needs {} bytes", 3 * VOLUME_BYTES)), "{error}");
     assert_eq!(dataset.context().decoded.byte_len(), 0, "nothing was decoded");
     assert!(dataset.subset(&[0, 2]).unwrap().preload(2, &mut go_on).unwrap());
     assert_eq!(dataset.context().decoded.byte_len(), 2 * VOLUME_BYTES);
