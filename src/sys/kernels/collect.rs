@@ -1,11 +1,43 @@
 //! Elements that lie apart, put side by side: interleaved channels, and axes that run backwards.
 
+use crate::sys::kernels::plane::{Plane, each_row};
+
+/// The elements that are collected at a time, so that the compiler makes a few shuffles of them.
+const BLOCK: usize = 8;
+
+/// Does `$do` with the collector of the spacing `$step` of elements of `$len` bytes.
+///
+/// With the spacing of two, three or four interleaved channels known when it is compiled, the loop becomes
+/// a few shuffles.
+macro_rules! with_collector {
+    ($len:expr, $step:expr, $collect:ident => $do:expr) => {
+        with_collector!(@ $len, $step, $collect => $do,
+            1 of 2, 1 of 3, 1 of 4, 2 of 4, 2 of 6, 2 of 8, 4 of 8, 4 of 12, 4 of 16, 8 of 16, 8 of 24, 8 of 32)
+    };
+    (@ $len:expr, $step:expr, $collect:ident => $do:expr, $($known:literal of $group:literal),*) => {
+        match ($len, $step) {
+            $(($known, $group) => {
+                let $collect = interleaved::<$known, $group>;
+                $do
+            })*
+            (len, step) => {
+                let $collect = |source: &[u8], packed: &mut [u8]| spaced(source, step, len, packed);
+                $do
+            }
+        }
+    };
+}
+
 /// Collects elements of `len` bytes that lie `step` bytes apart, from the first on, or from the last back.
 #[inline(always)]
 pub(super) fn collect(source: &[u8], step: isize, len: usize, packed: &mut [u8]) {
-    if step <= 0 || !interleaved(source, step.unsigned_abs(), len, packed) {
-        spaced(source, step, len, packed);
-    }
+    with_collector!(len, step, collect => collect(source, packed));
+}
+
+/// The same for every row of a plane.
+#[inline(always)]
+pub(super) fn collect_rows(source: &[u8], plane: &Plane, len: usize, target: &mut [u8]) {
+    with_collector!(len, plane.step, collect => each_row(source, plane, target, collect));
 }
 
 /// Collects elements of `len` bytes that lie `step` bytes apart, backwards from the end for a negative step.
@@ -31,36 +63,41 @@ fn spaced_bytes<const LEN: usize>(source: &[u8], step: isize, packed: &mut [u8])
     }
 }
 
-/// Collects one of two, three or four interleaved channels; false for any other spacing.
-///
-/// With the spacing known when it is compiled, the loop becomes a few shuffles.
+/// Collects the first `LEN` bytes of each group of `STEP`.
 #[inline(always)]
-fn interleaved(source: &[u8], step: usize, len: usize, packed: &mut [u8]) -> bool {
-    macro_rules! every {
-        ($($len:literal of $step:literal),*) => {
-            match (len, step) {
-                $(($len, $step) => {
-                    let (groups, last) = source.as_chunks::<$step>();
-                    let (into, _) = packed.as_chunks_mut::<$len>();
-                    let count = into.len();
-                    for (voxel, group) in into.iter_mut().zip(groups) {
-                        if let Some(first) = group.first_chunk() {
-                            *voxel = *first;
-                        }
-                    }
-                    // The last element need not be followed by the other channels' ones.
-                    if let (true, Some(voxel), Some(first)) =
-                        (groups.len() < count, into.last_mut(), last.first_chunk())
-                    {
-                        *voxel = *first;
-                    }
-                    true
-                })*
-                _ => false,
-            }
-        };
+fn interleaved<const LEN: usize, const STEP: usize>(source: &[u8], packed: &mut [u8]) {
+    let (groups, rest) = source.as_chunks::<STEP>();
+    let voxels = packed.as_chunks_mut::<LEN>().0;
+    let count = voxels.len();
+    let groups = groups.get(..groups.len().min(count)).unwrap_or_default();
+    let whole = groups.len();
+    // The last element need not be followed by the other channels' ones.
+    if whole < count
+        && let (Some(voxel), Some(first)) = (voxels.last_mut(), rest.first_chunk())
+    {
+        *voxel = *first;
     }
-    every!(
-        1 of 2, 1 of 3, 1 of 4, 2 of 4, 2 of 6, 2 of 8, 4 of 8, 4 of 12, 4 of 16, 8 of 16, 8 of 24, 8 of 32
-    )
+    if let Some(last) = whole.checked_sub(BLOCK) {
+        for start in (0..whole).step_by(BLOCK) {
+            // The last block overlaps the one before: it writes the same bytes once more.
+            let start = start.min(last);
+            let from = groups.get(start..).and_then(|groups| groups.first_chunk::<BLOCK>());
+            let into = voxels.get_mut(start..).and_then(|voxels| voxels.first_chunk_mut::<BLOCK>());
+            if let (Some(from), Some(into)) = (from, into) {
+                firsts(from, into);
+            }
+        }
+    } else {
+        firsts(groups, voxels);
+    }
+}
+
+/// The first `LEN` bytes of each group.
+#[inline(always)]
+fn firsts<const LEN: usize, const STEP: usize>(groups: &[[u8; STEP]], voxels: &mut [[u8; LEN]]) {
+    for (voxel, group) in voxels.iter_mut().zip(groups) {
+        if let Some(first) = group.first_chunk() {
+            *voxel = *first;
+        }
+    }
 }

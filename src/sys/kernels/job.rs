@@ -23,7 +23,7 @@ enum Turning {
 }
 
 /// Where the bytes of stored elements are, but for the space between elements.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::sys) struct Order {
     /// Whether an element's bytes are in the other order.
     pub(in crate::sys) swapped: bool,
@@ -140,6 +140,10 @@ impl<'a> Job<'a> {
                 let copy = if self.streams { self.kernels.stream } else { self.kernels.copy };
                 // SAFETY: the kernels are those of an instruction set that this machine has.
                 unsafe { copy(self.source, plane, target) };
+            }
+            Turning::None if self.order == Order::default() && !self.streams => {
+                // SAFETY: as above.
+                unsafe { (self.kernels.collect_rows)(self.source, plane, self.size, target) };
             }
             Turning::Streamed(turn) if self.is_packed(plane.step) => {
                 each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));

@@ -39,6 +39,8 @@ pub(in crate::sys) struct Kernels {
     pub(super) widened: fn(DType) -> Turn,
     /// Collects elements of a size that lie so many bytes apart.
     pub(super) collect: Pack<isize>,
+    /// Collects the rows of a plane, of elements of this size.
+    pub(super) collect_rows: unsafe fn(&[u8], &Plane, usize, &mut [u8]),
     /// Puts elements of a size together whose bytes lie so far apart, and whose first bytes are neighbours.
     pub(super) unshuffle: Pack<usize>,
     /// Copies elements of a size with their bytes reversed.
@@ -99,7 +101,9 @@ macro_rules! kernels {
 
         /// The table.
         pub(super) static KERNELS: Kernels =
-            Kernels { copy, stream, turn, scaled, streamed, widened, collect, unshuffle, swap_into, swap };
+            Kernels {
+                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, unshuffle, swap_into, swap,
+            };
 
         $(#[$features])*
         fn copy(source: &[u8], plane: &Plane, target: &mut [u8]) {
@@ -147,6 +151,11 @@ macro_rules! kernels {
             f64: To<D>,
         {
             body::scale_row_streamed::<S, D>(source, target, scale, |from, into| stream_line(from, into))
+        }
+
+        $(#[$features])*
+        fn collect_rows(source: &[u8], plane: &Plane, size: usize, target: &mut [u8]) {
+            collect::collect_rows(source, plane, size, target);
         }
 
         $(#[$features])*
