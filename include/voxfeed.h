@@ -338,7 +338,7 @@ typedef struct {
     vxf_geometry geometry;
     /** Room, 0. */
     int32_t reserved;
-    /** The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB. */
+    /** The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB. */
     uint64_t cache_bytes;
     /**
      * The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as

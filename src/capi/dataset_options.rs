@@ -86,7 +86,7 @@ pub struct vxf_dataset_options {
     pub geometry: vxf_geometry,
     /// Room, 0.
     pub reserved: i32,
-    /// The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB.
+    /// The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
     pub cache_bytes: u64,
     /// The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as
     /// stored.

@@ -16,7 +16,7 @@ pub struct OpenOptions {
     pub geometry: GeometryCheck,
     /// The orientation that all volumes are seen in; as stored where none.
     pub orient: Option<Orientation>,
-    /// The bytes of decoded volumes that are kept.
+    /// The bytes of decoded chunks and volumes that are kept.
     pub cache_bytes: u64,
     /// Which deflated volumes are inflated slab by slab, through an index.
     pub seek_index: SeekUse,
@@ -48,7 +48,7 @@ pub enum IndexPlace {
     Folder(PathBuf),
 }
 
-/// The bytes of decoded volumes that are kept where nobody says otherwise: 2 GiB.
+/// The bytes of decoded chunks and volumes that are kept where nobody says otherwise: 2 GiB.
 pub const DEFAULT_CACHE_BYTES: u64 = 2 << 30;
 
 impl Default for OpenOptions {

@@ -24,7 +24,7 @@ class Chunks(Case):
     def check(self, expected, about, count=6, name="a.h5", **options):
         """Regions without a cache, with one for a few chunks, with a large one, and without maps."""
         random = rng(len(str(about)))
-        for more in ({"cache_bytes": 0}, {"cache_bytes": 700}, {}, {"io": "positional"}):
+        for more in ({"cache_bytes": 1}, {"cache_bytes": 700}, {}, {"io": "positional"}):
             dataset = opened(self.path(name), options=more, inner="vol", **options)
             for again in (0, 1):
                 self.same(dataset.read(0, "images", "one"), expected, (about, more, again))

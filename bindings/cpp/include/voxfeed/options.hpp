@@ -115,7 +115,7 @@ enum class look : vxf_look { automatic = VXF_LOOK_AUTO, grey = VXF_LOOK_GREY, la
 struct dataset_options {
     voxfeed::io io = voxfeed::io::automatic;
     voxfeed::geometry geometry = voxfeed::geometry::strict;
-    /// The bytes of decoded volumes (.nii.gz, deflated .npz) and chunks (.b2nd, Zarr) that are kept; 0 is 2 GiB.
+    /// The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
     std::uint64_t cache_bytes = 0;
     /// The orientation to see all volumes in, "RAS", "LPS", fastest axis first; empty as stored.
     std::string orient{};
