@@ -247,6 +247,9 @@ TEST(options_of_a_category_are_heard) {
     images.squeeze_channel = true;
     images.padding = voxfeed::padding::edge;
     options.categories = {images};
+    CHECK_THROWS(VXF_STATUS_ERR_ARGUMENT, voxfeed::loader(big, options));  // pad_value would go unused
+    images.pad_value = 0.0;
+    options.categories = {images};
     voxfeed::loader squeezed(big, options);
     for (auto &batch : squeezed.epoch(0)) {
         CHECK(batch.tensor("images").ndim() == 4);
