@@ -4,11 +4,12 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use voxfeed::error::{Error, ErrorKind};
 use voxfeed::feed::{Consumer, Loader, LoaderOptions, Next};
 use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform};
-use voxfeed::store::{Dataset, DenseVolume, OpenOptions, save};
+use voxfeed::store::{Dataset, DenseVolume, OpenOptions, Part, Patience, save};
 use voxfeed::voxel::{DType, Shape};
 
 const SHAPE: [usize; 3] = [10, 12, 14];
@@ -129,4 +130,86 @@ fn grouped_samples_share_what_was_decoded() {
     let (_, hits, misses) = epoch(open(folder.path(), VOLUME_BYTES), grouped);
     assert_eq!((hits, misses), (66, 6), "one decode for each subject");
     assert!(scattered > 36, "{scattered}");
+}
+
+/// Runs `with` while another thread decodes the volume of the first subject, which goes on when it is told to.
+fn while_the_first_volume_is_being_decoded(folder: &Path, dataset: &Dataset, with: impl FnOnce(&dyn Fn())) {
+    let first = Part { volume: 0, number: 0 };
+    let other = open(folder, 1 << 20);
+    other.preload(1, &mut go_on).unwrap();
+    let known = other.context().decoded.kept(first).unwrap();
+    let (entered, enter) = std::sync::mpsc::channel();
+    let (leave, left) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let decoded = &dataset.context().decoded;
+        scope.spawn(move || {
+            let slow = |bytes: &mut [u8]| {
+                bytes.copy_from_slice(&known);
+                entered.send(()).unwrap();
+                // Where the test has failed nobody tells any more.
+                let _ = left.recv();
+                Ok(())
+            };
+            decoded.get(first, known.len(), Patience::Wait, slow).unwrap().unwrap();
+        });
+        enter.recv().unwrap();
+        with(&|| leave.send(()).unwrap());
+        drop(leave);
+    });
+}
+
+/// A loader with one thread and a slot for each of the 24 samples of two subjects, in order.
+fn one_thread(dataset: &Dataset) -> Loader {
+    let sampler = Sampler::new(Arc::new(dataset.clone()), Arc::new(Uniform::new(&[4, 5, 6], 12))).unwrap();
+    let options = LoaderOptions { threads: 1, prefetch: 24, ..LoaderOptions::default() };
+    Loader::new(Arc::new(sampler), options).unwrap()
+}
+
+/// The batches that are left, one after the other.
+fn rest(loader: &Loader) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while let Next::Batch(batch) = loader.next(None).unwrap() {
+        bytes.extend_from_slice(&batch.bytes(None).unwrap());
+    }
+    bytes
+}
+
+/// Waits until the samples of the second subject have been read: its volume decoded once and found for the rest.
+fn await_second_subject(dataset: &Dataset) {
+    while dataset.context().decoded.hits_and_misses() != (11, 2) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_thread_fills_other_rows_instead_of_waiting_for_what_another_decodes() {
+    let folder = folder(2);
+    let expected = epoch(open(folder.path(), 0), LoaderOptions::default()).0;
+    let dataset = open(folder.path(), 1 << 20);
+    while_the_first_volume_is_being_decoded(folder.path(), &dataset, |go_on| {
+        let loader = one_thread(&dataset);
+        loader.start(0).unwrap();
+        await_second_subject(&dataset);
+        assert!(matches!(loader.next(Some(Duration::ZERO)).unwrap(), Next::Timeout));
+        go_on();
+        assert_eq!(rest(&loader), expected, "batches come in order all the same");
+    });
+}
+
+#[test]
+fn rows_that_were_put_off_are_given_up_with_their_epoch() {
+    let folder = folder(2);
+    let expected = epoch(open(folder.path(), 0), LoaderOptions::default()).0;
+    let dataset = open(folder.path(), 1 << 20);
+    while_the_first_volume_is_being_decoded(folder.path(), &dataset, |go_on| {
+        let loader = one_thread(&dataset);
+        loader.start(0).unwrap();
+        await_second_subject(&dataset);
+        loader.cancel().unwrap();
+        assert!(matches!(loader.next(None).unwrap(), Next::Cancelled));
+        loader.start(0).unwrap();
+        go_on();
+        assert_eq!(rest(&loader), expected, "every slot came back");
+        assert!(loader.close(None).unwrap());
+    });
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::cases::Task;
+use crate::cases::{State, Task};
 
 pub(crate) const HELP: &str = "\
 ./x bench storage -- OPTIONS
@@ -14,6 +14,7 @@ pub(crate) const HELP: &str = "\
   --subjects N     how many subjects, at least 4; default 16
   --formats A,B    only these: npy, nii, npz, h5, h5-gzip, h5-lzf, nii.gz, npz-deflated, zarr3, zarr2, b2nd
   --tasks T1,T2    only these of T1 (random patches), T2 (slices), T3 (patches put back into volumes)
+  --states A,B     only these of plain, device, cold and cached
   --batch N        the samples of a batch, default 8
   --threads N      the threads of ours and of the limits, default 2, as many as the peers have
   --rounds N       how often each is measured, default 5
@@ -32,6 +33,7 @@ pub(crate) struct Options {
     pub(crate) subjects: usize,
     pub(crate) formats: Vec<String>,
     pub(crate) tasks: Vec<Task>,
+    pub(crate) states: Vec<State>,
     pub(crate) batch: usize,
     pub(crate) threads: usize,
     pub(crate) rounds: usize,
@@ -60,6 +62,7 @@ impl Options {
             subjects: 16,
             formats: Vec::new(),
             tasks: Task::ALL.to_vec(),
+            states: State::ALL.to_vec(),
             batch: 8,
             threads: 2,
             rounds: 5,
@@ -85,6 +88,9 @@ impl Options {
                 "--formats" => options.formats = value()?.split(',').map(str::to_owned).collect(),
                 "--tasks" => {
                     options.tasks = value()?.split(',').map(Task::parse).collect::<Result<_, _>>()?
+                }
+                "--states" => {
+                    options.states = value()?.split(',').map(State::parse).collect::<Result<_, _>>()?
                 }
                 "--batch" => options.batch = count(&name, &value()?)?,
                 "--threads" => options.threads = count(&name, &value()?)?,

@@ -40,6 +40,13 @@ pub(crate) enum State {
 }
 
 impl State {
+    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Device, Self::Cold, Self::Cached];
+
+    pub(crate) fn parse(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|state| state.name() == name);
+        found.ok_or_else(|| format!("there is no state '{name}': there are plain, device, cold and cached"))
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Plain => "plain",

@@ -107,7 +107,7 @@ fn measure_format(
     calls::open(&format.open, 0).map(drop)?;
     let mut rows = Vec::new();
     for task in Task::ALL.into_iter().filter(|task| options.tasks.contains(task)) {
-        for &state in State::of(&format.kind, task) {
+        for &state in State::of(&format.kind, task).iter().filter(|state| options.states.contains(state)) {
             let row = measure(options, data, &Case { format, task, state }, peers);
             eprintln!("  {}", row.line());
             rows.push(row);

@@ -10,7 +10,11 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::plan::{Plan, Sample};
+use crate::store::{Moment, Patience};
 use crate::sys::RowBuffer;
+
+/// The most rows that are put off at a time.
+const MOST_PUT_OFF: usize = 32;
 
 /// What a buffer takes however small it is.
 const LEAST_BUFFER_BYTES: u128 = 4096;
@@ -53,6 +57,8 @@ pub(super) struct Ticket {
     pub(super) place: u64,
     /// Where the row is.
     pub(super) slot: Arc<Slot>,
+    /// The batch's own stretch of work.
+    pub(super) moment: Moment,
     /// The places ahead whose samples the disk is to be told of; none where it need not know.
     pub(super) foreseen: Range<u64>,
 }
@@ -64,6 +70,7 @@ struct Filling {
     epoch: u64,
     place: u64,
     slot: Arc<Slot>,
+    moment: Moment,
     /// One place a row; a row's sample is known when it is filled.
     samples: Vec<Option<Sample>>,
     extents: Vec<usize>,
@@ -106,6 +113,9 @@ pub(super) struct Ring {
     free: Vec<Arc<Slot>>,
     filling: VecDeque<Filling>,
     given_up: Vec<Filling>,
+    /// Rows that wait for what another thread decodes, and how many rows had ended then.
+    put_off: VecDeque<(u64, Ticket)>,
+    ended: u64,
     next: Place,
     /// Behind the last batch that was lent.
     lent: Place,
@@ -128,6 +138,8 @@ impl Ring {
             free: slots,
             filling: VecDeque::new(),
             given_up: Vec::new(),
+            put_off: VecDeque::new(),
+            ended: 0,
             next: nowhere,
             lent: nowhere,
             foreseen: 0,
@@ -151,6 +163,11 @@ impl Ring {
     /// Ends production, giving up what is not lent.
     pub(super) fn give_up(&mut self) {
         self.producing = false;
+        for (_, ticket) in std::mem::take(&mut self.put_off) {
+            if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == ticket.batch) {
+                batch.finished += 1;
+            }
+        }
         for batch in std::mem::take(&mut self.filling) {
             if batch.finished == batch.taken {
                 self.free.push(batch.slot);
@@ -165,8 +182,36 @@ impl Ring {
         self.lent
     }
 
-    /// The next row to be filled, if there is one now; `ahead` of its place samples may be foreseen.
-    pub(super) fn take(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<Ticket> {
+    /// The next row to be filled, if there is one now, and what to do about parts that others decode.
+    ///
+    /// Rows that were put off come first when another row has ended since, and are waited for when there is no
+    /// other; `ahead` of a row's place samples may be foreseen.
+    pub(super) fn take(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<(Ticket, Patience)> {
+        let ended = self.ended;
+        if let Some((_, ticket)) = self.put_off.pop_front_if(|(then, _)| *then != ended) {
+            return Some((ticket, Patience::Leave));
+        }
+        if self.put_off.len() < MOST_PUT_OFF
+            && let Some(ticket) = self.take_new(plan, endless, ahead)
+        {
+            return Some((ticket, Patience::Leave));
+        }
+        self.put_off.pop_front().map(|(_, ticket)| (ticket, Patience::Wait))
+    }
+
+    /// Puts a row off that waits for what another thread decodes; such rows stay in order.
+    pub(super) fn put_off(&mut self, ticket: Ticket) -> Finished {
+        if self.filling.iter().all(|batch| batch.number != ticket.batch) {
+            return self.finish(ticket, Err(Error::internal("its batch was given up")));
+        }
+        let turn = |ticket: &Ticket| (ticket.batch, ticket.row);
+        let index = self.put_off.partition_point(|(_, other)| turn(other) < turn(&ticket));
+        let ticket = Ticket { foreseen: 0..0, ..ticket };
+        self.put_off.insert(index, (self.ended, ticket));
+        Finished::Row
+    }
+
+    fn take_new(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<Ticket> {
         if !self.producing {
             return None;
         }
@@ -178,9 +223,9 @@ impl Ring {
         let row = batch.taken;
         batch.taken += 1;
         let (number, epoch, place) = (batch.number, batch.epoch, batch.place + row as u64);
-        let slot = Arc::clone(&batch.slot);
+        let (slot, moment) = (Arc::clone(&batch.slot), batch.moment);
         let foreseen = self.foresee(place, ahead, plan.len());
-        Some(Ticket { batch: number, row, epoch, place, slot, foreseen })
+        Some(Ticket { batch: number, row, epoch, place, slot, moment, foreseen })
     }
 
     /// The next places to foresee, of those that are at most `ahead` of this one; few, so that the sample at
@@ -211,6 +256,7 @@ impl Ring {
             epoch: self.next.epoch,
             place: self.next.place,
             slot,
+            moment: Moment::begin(),
             samples: vec![None; rows],
             extents: Vec::new(),
             taken: 0,
@@ -225,6 +271,7 @@ impl Ring {
     /// Notes that a row is filled or has failed.
     pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> Finished {
         let Ticket { batch: number, row, .. } = ticket;
+        self.ended += 1;
         if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) {
             batch.finished += 1;
             match outcome {

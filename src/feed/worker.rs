@@ -10,7 +10,7 @@ use crate::feed::loader::Shared;
 use crate::feed::ring::{Finished, Ticket};
 use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
-use crate::store::Reader;
+use crate::store::{Patience, Reader};
 
 /// What a thread keeps from row to row.
 #[derive(Default)]
@@ -30,9 +30,9 @@ impl Bench {
 pub(super) fn run(shared: &Arc<Shared>) {
     let mut bench = Bench::default();
     let mut counted = 0;
-    while let Some(ticket) = next_ticket(shared) {
+    while let Some((ticket, patience)) = next_ticket(shared) {
         let begun = Instant::now();
-        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, (&mut bench, patience))));
         let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
             let (place, epoch) = (ticket.place, ticket.epoch);
@@ -44,7 +44,10 @@ pub(super) fn run(shared: &Arc<Shared>) {
         add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
         counted = scratch_bytes;
         let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let finished = ring.finish(ticket, outcome);
+        let finished = match outcome.transpose() {
+            Some(outcome) => ring.finish(ticket, outcome),
+            None => ring.put_off(ticket),
+        };
         drop(ring);
         match finished {
             Finished::Row => {}
@@ -59,14 +62,14 @@ pub(super) fn run(shared: &Arc<Shared>) {
 }
 
 /// Waits for a row to fill; none when the loader is closed.
-fn next_ticket(shared: &Shared) -> Option<Ticket> {
+fn next_ticket(shared: &Shared) -> Option<(Ticket, Patience)> {
     let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if ring.closed {
             return None;
         }
-        if let Some(ticket) = ring.take(&shared.plan, shared.options.endless, shared.foresight.ahead()) {
-            return Some(ticket);
+        if let Some(taken) = ring.take(&shared.plan, shared.options.endless, shared.foresight.ahead()) {
+            return Some(taken);
         }
         let begun = Instant::now();
         ring = shared.work.wait(ring).unwrap_or_else(PoisonError::into_inner);
@@ -74,8 +77,14 @@ fn next_ticket(shared: &Shared) -> Option<Ticket> {
     }
 }
 
-/// Fills one row: gathers every category's voxels into their place, then runs the steps there.
-fn fill(shared: &Shared, ticket: &Ticket, bench: &mut Bench) -> Result<(Sample, Vec<usize>)> {
+/// Fills one row: gathers every category's voxels into their place, then runs the steps there. Nothing where
+/// another thread decodes what the row needs, and there is no patience.
+fn fill(
+    shared: &Shared,
+    ticket: &Ticket,
+    (bench, patience): (&mut Bench, Patience),
+) -> Result<Option<(Sample, Vec<usize>)>> {
+    bench.reader.begin(ticket.moment);
     let epoch = shared.plan.epoch(ticket.epoch);
     for place in ticket.foreseen.clone() {
         // A sample that cannot be had is told at its own turn.
@@ -88,9 +97,9 @@ fn fill(shared: &Shared, ticket: &Ticket, bench: &mut Bench) -> Result<(Sample, 
         let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
         error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
     };
-    let filled = fill_sample(shared, ticket, (&sample, bench));
+    let filled = fill_sample(shared, ticket, (&sample, bench, patience)).map_err(named)?;
     shared.foresight.note(&mut bench.watch);
-    filled.map(|extents| (sample, extents)).map_err(named)
+    Ok(filled.map(|extents| (sample, extents)))
 }
 
 /// Tells the disk what a sample will need.
@@ -105,9 +114,10 @@ fn foresee(shared: &Shared, sample: &Sample, bench: &mut Bench) {
 fn fill_sample(
     shared: &Shared,
     ticket: &Ticket,
-    (sample, bench): (&Sample, &mut Bench),
-) -> Result<Vec<usize>> {
+    (sample, bench, patience): (&Sample, &mut Bench, Patience),
+) -> Result<Option<Vec<usize>>> {
     let (region, extents) = shared.layout.row(shared.plan.sampler(), sample)?;
+    let mut whole = true;
     for (number, (category, buffer)) in shared.layout.categories.iter().zip(&ticket.slot.buffers).enumerate()
     {
         let entries = category.entries.get(sample.subject);
@@ -116,12 +126,22 @@ fn fill_sample(
         let mut row = buffer.row(ticket.row)?;
         let bytes = region.shape().byte_len(category.channels, program.dtype().byte_len())?;
         let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
-        if program.needs_scratch() {
+        let Bench { reader, scratch, .. } = bench;
+        let into = if program.needs_scratch() {
             let gathered = program.gathered().0.byte_len();
-            bench.scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
-            bench.reader.read(entries, &region, &category.extraction, &mut bench.scratch)?;
+            scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
+            &mut scratch[..]
         } else {
-            bench.reader.read(entries, &region, &category.extraction, row)?;
+            &mut *row
+        };
+        let read = match patience {
+            Patience::Wait => reader.read(entries, &region, &category.extraction, into).map(|()| true),
+            Patience::Leave => reader.read_unless_busy(entries, &region, &category.extraction, into),
+        };
+        // Where parts were left out, the other categories' ones can be decoded meanwhile all the same.
+        whole &= read?;
+        if !whole {
+            continue;
         }
         let known = match program.statistics() {
             Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels)?,
@@ -129,5 +149,5 @@ fn fill_sample(
         };
         program.run(&known, &mut bench.scratch, row)?;
     }
-    Ok(extents)
+    Ok(whole.then_some(extents))
 }

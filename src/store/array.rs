@@ -147,7 +147,7 @@ impl Volume for FileArray {
         let (strides, swapped) = (self.layout.strides, self.swapped);
         if self.file.is_mapped() {
             let first = self.layout.first(self.start as usize, window)?;
-            let bytes = Bytes::Mapped(self.file.map()?);
+            let bytes = Bytes::Mapped(self.file.map(scratch.moment())?);
             return take(window, &Block { bytes, first, strides, swapped });
         }
         take(window, &self.pieces(window, scratch)?)

@@ -1,12 +1,14 @@
 //! Decoded bytes that are kept: chunks and inflated volumes of all files, within one budget.
 //!
 //! Only timing depends on what is kept, never a result. Two readers that want the same part at once share
-//! one decode. The least recently used parts give way, and the bytes of a part are counted before it is
+//! one decode. Parts that have not been used for long give way, and the bytes of a part are counted before it is
 //! decoded, so that the budget holds at every moment but for what readers still look at.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use foldhash::fast::RandomState;
 
 use crate::error::Result;
 use crate::sys::AlignedBuffer;
@@ -35,30 +37,46 @@ enum State {
 #[derive(Debug)]
 struct Entry {
     state: State,
-    used: u64,
+    /// Its turn in line; another turn of it is void.
+    turn: u64,
+    /// Whether it was used since it stood in line.
+    used: bool,
 }
 
 /// One share of the parts, under a lock of its own.
 #[derive(Debug, Default)]
 struct Shard {
-    entries: HashMap<Part, Entry>,
-    /// Uses in order of time; one that is older than its entry's last is void.
-    uses: VecDeque<(u64, Part)>,
+    entries: HashMap<Part, Entry, RandomState>,
+    /// The kept parts in the order of their turns.
+    line: VecDeque<(u64, Part)>,
+    hits: u64,
+    misses: u64,
 }
 
 /// Enough that threads seldom meet at one lock.
 const SHARDS: usize = 16;
 
-/// Decoded parts, the least recently used of which give way to the budget.
+/// What a reader does about a part that another thread is decoding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Patience {
+    /// Waits for it.
+    #[default]
+    Wait,
+    /// Leaves it, to do something else meanwhile.
+    Leave,
+}
+
+/// Decoded parts, those of which that have not been used for long give way to the budget.
+///
+/// They stand in line in the order in which they were decoded. The first in line goes, unless it was used
+/// since it came there: then it goes to the end of the line. A use so costs a mark, whatever is kept.
 #[derive(Debug)]
 pub struct Decoded {
     budget: usize,
     shards: [Mutex<Shard>; SHARDS],
     byte_len: AtomicUsize,
-    clock: AtomicU64,
+    turns: AtomicU64,
     volumes: AtomicU64,
-    hits: AtomicU64,
-    misses: AtomicU64,
 }
 
 impl Decoded {
@@ -68,10 +86,8 @@ impl Decoded {
             budget: usize::try_from(budget).unwrap_or(usize::MAX),
             shards: std::array::from_fn(|_| Mutex::default()),
             byte_len: AtomicUsize::new(0),
-            clock: AtomicU64::new(0),
+            turns: AtomicU64::new(0),
             volumes: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
         }
     }
 
@@ -92,12 +108,22 @@ impl Decoded {
 
     /// How often a part was found and how often it had to be decoded.
     pub fn hits_and_misses(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+        let counts = self.shards.iter().map(|shard| {
+            let shard = lock(shard);
+            (shard.hits, shard.misses)
+        });
+        counts.fold((0, 0), |sum, (hits, misses)| (sum.0 + hits, sum.1 + misses))
+    }
+
+    /// The decoded bytes of a part where they are kept.
+    pub fn kept(&self, part: Part) -> Option<DecodedBytes> {
+        self.shard(part).find(part)
     }
 
     /// The decoded bytes of a part: kept from before, or `len` of them made now by `decode`, which writes all.
     ///
-    /// A part that is larger than the budget is decoded and not kept.
+    /// A part that is larger than the budget is decoded and not kept. Nothing where another thread decodes
+    /// the part and this one has no patience.
     ///
     /// # Errors
     /// Those of `decode`, nothing being kept then; `Memory` where there is none for the part.
@@ -105,21 +131,26 @@ impl Decoded {
         &self,
         part: Part,
         len: usize,
+        patience: Patience,
         decode: impl FnOnce(&mut [u8]) -> Result<()>,
-    ) -> Result<DecodedBytes> {
-        let place = match self.find(part) {
-            Ok(bytes) => {
-                self.hits.fetch_add(1, Ordering::Relaxed);
-                return Ok(bytes);
-            }
+    ) -> Result<Option<DecodedBytes>> {
+        let place = match self.find_or_begin(part) {
+            Ok(bytes) => return Ok(Some(bytes)),
             Err(place) => place,
         };
-        let mut kept = place.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = match (place.try_lock(), patience) {
+            (Ok(kept), _) => kept,
+            (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
+            (Err(TryLockError::WouldBlock), Patience::Leave) => return Ok(None),
+            (Err(TryLockError::WouldBlock), Patience::Wait) => {
+                place.lock().unwrap_or_else(PoisonError::into_inner)
+            }
+        };
         if let Some(bytes) = kept.as_ref() {
-            self.hits.fetch_add(1, Ordering::Relaxed);
-            return Ok(Arc::clone(bytes));
+            self.shard(part).hits += 1;
+            return Ok(Some(Arc::clone(bytes)));
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
+        self.shard(part).misses += 1;
         let keep = len <= self.budget;
         let spare = if keep {
             self.byte_len.fetch_add(len, Ordering::Relaxed);
@@ -141,7 +172,7 @@ impl Decoded {
         }
         // Parts that were decoded at the same time may together be more than the budget.
         self.trim(0);
-        made
+        made.map(Some)
     }
 
     /// Whether a part is kept or being decoded, which does not count as a use of it.
@@ -161,6 +192,7 @@ impl Decoded {
                     false
                 }
             });
+            shard.line.clear();
             self.byte_len.fetch_sub(freed, Ordering::Relaxed);
         }
     }
@@ -173,27 +205,27 @@ impl Decoded {
     }
 
     /// The bytes of a part, or the place where they will be.
-    fn find(&self, part: Part) -> std::result::Result<DecodedBytes, Place> {
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+    fn find_or_begin(&self, part: Part) -> std::result::Result<DecodedBytes, Place> {
         let mut shard = self.shard(part);
-        shard.note(now, part);
-        let entry = shard.entries.entry(part);
-        let entry = entry.or_insert_with(|| Entry { state: State::Decoding(Place::default()), used: now });
-        entry.used = now;
-        match &entry.state {
+        if let Some(bytes) = shard.find(part) {
+            return Ok(bytes);
+        }
+        let fresh = || Entry { state: State::Decoding(Place::default()), turn: 0, used: false };
+        match &shard.entries.entry(part).or_insert_with(fresh).state {
             State::Kept(bytes) => Ok(Arc::clone(bytes)),
             State::Decoding(place) => Err(Arc::clone(place)),
         }
     }
 
-    /// Lets the least recently used parts go until the budget holds; gives back a buffer of theirs that has
-    /// this size.
+    /// Lets parts go that have not been used for long until the budget holds; gives back a buffer of theirs
+    /// that has this size.
     fn trim(&self, len: usize) -> Option<AlignedBuffer> {
         let mut spare = None;
         while self.byte_len.load(Ordering::Relaxed) > self.budget {
-            let oldest = self.shards.iter().filter_map(|shard| Some((lock(shard).oldest()?, shard)));
-            let Some((_, shard)) = oldest.min_by_key(|(used, _)| *used) else { break };
-            let Some(bytes) = lock(shard).let_go() else { continue };
+            let oldest =
+                self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
+            let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
+            let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
             self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
             if bytes.byte_len() == len {
                 spare = Arc::into_inner(bytes).or(spare);
@@ -204,15 +236,14 @@ impl Decoded {
 
     /// Keeps the bytes of a part that has been decoded, or forgets it; true where they are kept.
     fn settle(&self, part: Part, place: &Place, bytes: Option<&DecodedBytes>) -> bool {
-        let now = self.clock.fetch_add(1, Ordering::Relaxed);
+        let turn = next(&self.turns);
         let mut shard = self.shard(part);
         let waits =
             |entry: &&mut Entry| matches!(&entry.state, State::Decoding(own) if Arc::ptr_eq(own, place));
         match (shard.entries.get_mut(&part).filter(waits), bytes) {
             (Some(entry), Some(bytes)) => {
-                // Uses of a part that is still being decoded do not last in the queue.
-                *entry = Entry { state: State::Kept(Arc::clone(bytes)), used: now };
-                shard.note(now, part);
+                *entry = Entry { state: State::Kept(Arc::clone(bytes)), turn, used: false };
+                shard.line.push_back((turn, part));
                 true
             }
             (Some(_), None) => {
@@ -225,38 +256,46 @@ impl Decoded {
 }
 
 impl Shard {
-    /// Notes a use, and throws the void ones away before they are many.
-    fn note(&mut self, now: u64, part: Part) {
-        self.uses.push_back((now, part));
-        if self.uses.len() > 2 * self.entries.len() + 64 {
-            let Self { entries, uses } = self;
-            uses.retain(|(used, part)| {
-                entries.get(part).is_some_and(|entry| entry.used == *used) || *used == now
-            });
-        }
+    /// The bytes of a part where they are kept, which is a use of it.
+    fn find(&mut self, part: Part) -> Option<DecodedBytes> {
+        let entry = self.entries.get_mut(&part)?;
+        let State::Kept(bytes) = &entry.state else { return None };
+        entry.used = true;
+        self.hits += 1;
+        Some(Arc::clone(bytes))
     }
 
-    /// When the least recently used part was used.
-    fn oldest(&mut self) -> Option<u64> {
-        while let Some((used, part)) = self.uses.front() {
-            let kept = |entry: &&Entry| entry.used == *used && matches!(entry.state, State::Kept(_));
-            if self.entries.get(part).is_some_and(|entry| kept(&entry)) {
-                return Some(*used);
+    /// The turn of the first in line that was not used since it stood there.
+    fn first(&mut self, turns: &AtomicU64) -> Option<u64> {
+        while let Some(&(turn, part)) = self.line.front() {
+            match self.entries.get_mut(&part).filter(|entry| entry.turn == turn) {
+                Some(entry) if !entry.used => return Some(turn),
+                Some(entry) => {
+                    (entry.turn, entry.used) = (next(turns), false);
+                    let again = (entry.turn, part);
+                    self.line.push_back(again);
+                }
+                None => {}
             }
-            self.uses.pop_front();
+            self.line.pop_front();
         }
         None
     }
 
-    /// Lets the least recently used part go.
-    fn let_go(&mut self) -> Option<DecodedBytes> {
-        self.oldest()?;
-        let (_, part) = self.uses.pop_front()?;
+    /// Lets the first in line go.
+    fn let_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
+        self.first(turns)?;
+        let (_, part) = self.line.pop_front()?;
         match self.entries.remove(&part)?.state {
             State::Kept(bytes) => Some(bytes),
             State::Decoding(_) => None,
         }
     }
+}
+
+fn next(turns: &AtomicU64) -> u64 {
+    // No entry that is still being decoded has a turn, so 0 is nobody's.
+    turns.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
@@ -277,11 +316,11 @@ mod tests {
             bytes.fill(number as u8);
             Ok(())
         };
-        decoded.get(part(number), len, fill).unwrap()
+        decoded.get(part(number), len, Patience::Wait, fill).unwrap().unwrap()
     }
 
     #[test]
-    fn the_least_recently_used_part_gives_way() {
+    fn a_part_that_was_not_used_again_gives_way() {
         let decoded = Decoded::new(100);
         get(&decoded, 0, 40);
         get(&decoded, 1, 40);
@@ -296,9 +335,36 @@ mod tests {
     }
 
     #[test]
+    fn a_part_that_another_thread_decodes_is_left_without_patience_and_awaited_with_it() {
+        let decoded = Decoded::new(100);
+        let (entered, enter) = std::sync::mpsc::channel();
+        let (leave, left) = std::sync::mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let shared = &decoded;
+            scope.spawn(move || {
+                let slow = |bytes: &mut [u8]| {
+                    bytes.fill(7);
+                    entered.send(()).unwrap();
+                    left.recv().unwrap();
+                    Ok(())
+                };
+                shared.get(part(1), 10, Patience::Wait, slow).unwrap().unwrap();
+            });
+            enter.recv().unwrap();
+            let never = |_: &mut [u8]| panic!("another thread is at it");
+            assert!(decoded.get(part(1), 10, Patience::Leave, never).unwrap().is_none());
+            assert!(decoded.kept(part(1)).is_none());
+            leave.send(()).unwrap();
+            assert_eq!(decoded.get(part(1), 10, Patience::Wait, never).unwrap().unwrap()[..], [7; 10]);
+        });
+        assert_eq!(decoded.kept(part(1)).unwrap()[..], [7; 10]);
+        assert_eq!(decoded.hits_and_misses(), (2, 1));
+    }
+
+    #[test]
     fn what_fails_or_is_too_large_is_not_kept_and_not_counted() {
         let decoded = Decoded::new(100);
-        assert!(decoded.get(part(5), 60, |_| Err(Error::format("x"))).is_err());
+        assert!(decoded.get(part(5), 60, Patience::Wait, |_| Err(Error::format("x"))).is_err());
         assert_eq!(decoded.byte_len(), 0);
         assert_eq!(get(&decoded, 5, 200).len(), 200);
         assert_eq!(decoded.byte_len(), 0);
@@ -318,12 +384,12 @@ mod tests {
                 scope.spawn(move || {
                     for step in 0..2000u64 {
                         let number = (step * (thread + 1) * 7) % 50;
-                        let bytes = decoded.get(part(number), 64, |bytes| {
+                        let bytes = decoded.get(part(number), 64, Patience::Wait, |bytes| {
                             decodes.fetch_add(1, Ordering::Relaxed);
                             bytes.fill(number as u8);
                             Ok(())
                         });
-                        assert!(bytes.unwrap().iter().all(|&byte| u64::from(byte) == number));
+                        assert!(bytes.unwrap().unwrap().iter().all(|&byte| u64::from(byte) == number));
                     }
                 });
             }

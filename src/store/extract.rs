@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{Block, Entry, Scratch, Volume, Window};
+use crate::store::{Block, Entry, Moment, Patience, Scratch, Volume, Window};
 use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather};
 use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
@@ -75,6 +75,28 @@ impl Reader {
             return Err(Error::argument(text));
         }
         Ok(())
+    }
+
+    /// The same, but what another thread is decoding is left out: false then, and `into` is not whole.
+    ///
+    /// # Errors
+    /// Those of [`Reader::read`], where everything before was whole.
+    pub fn read_unless_busy(
+        &mut self,
+        entries: &[Entry],
+        region: &Region,
+        how: &Extraction,
+        into: &mut [u8],
+    ) -> Result<bool> {
+        (self.scratch.patience, self.scratch.left) = (Patience::Leave, false);
+        let done = self.read(entries, region, how, into);
+        self.scratch.patience = Patience::Wait;
+        if std::mem::take(&mut self.scratch.left) { Ok(false) } else { done.map(|()| true) }
+    }
+
+    /// Begins a stretch of work, such as a batch, in which each file's size is looked at once.
+    pub fn begin(&mut self, moment: Moment) {
+        self.scratch.begin(moment);
     }
 
     /// Tells the system that a region of these entries will be read soon; nothing depends on it but time.

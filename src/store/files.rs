@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Handles;
+use crate::store::moment::{Looked, Moment};
 use crate::store::slide::OpenSlides;
 use crate::sys::{FileMap, OpenFile, descriptor_limit, is_network_file};
 
@@ -87,6 +88,7 @@ impl Files {
             byte_len: metadata.len(),
             mapped,
             resident: Mutex::default(),
+            looked: Looked::default(),
             used: Default::default(),
             lines: Arc::clone(&self.lines),
         });
@@ -103,6 +105,8 @@ pub struct StoredFile {
     byte_len: u64,
     mapped: bool,
     resident: Mutex<Resident>,
+    /// When its size was looked at.
+    looked: Looked,
     /// Whether it was used since it was last looked at in each line.
     used: [AtomicBool; 2],
     lines: Arc<Lines>,
@@ -131,13 +135,18 @@ impl StoredFile {
         self.mapped
     }
 
-    /// The file as memory, mapped now or kept from before, after a check that it still has all its bytes.
+    /// The file as memory, mapped now or kept from before, after a check that it still has all its bytes,
+    /// which is made once in a moment.
     ///
     /// # Errors
     /// `Format` where it has become smaller; `NotFound` or `Io` where it cannot be mapped.
-    pub fn map(self: &Arc<Self>) -> Result<Arc<FileMap>> {
+    pub fn map(self: &Arc<Self>, moment: Moment) -> Result<Arc<FileMap>> {
         let resident = lock(&self.resident);
         if let Some(map) = resident.map.clone() {
+            if self.looked.at(moment) {
+                self.note_use();
+                return Ok(map);
+            }
             let open = resident.open.clone();
             drop(resident);
             let current = match open {
@@ -145,6 +154,7 @@ impl StoredFile {
                 None => map.is_current()?,
             };
             if current {
+                self.looked.note(moment);
                 self.note_use();
                 return Ok(map);
             }
@@ -198,7 +208,7 @@ impl StoredFile {
     /// Asks the system to read `len` bytes at each of these places ahead; nothing depends on it but time.
     pub fn will_need(self: &Arc<Self>, len: u64, places: impl Iterator<Item = u64>) {
         if self.mapped {
-            if let Ok(map) = self.map() {
+            if let Ok(map) = self.map(Moment::default()) {
                 places.for_each(|place| map.will_need(place, len));
             }
         } else if let Ok(open) = self.open() {
@@ -321,7 +331,7 @@ mod tests {
     fn read(file: &Arc<StoredFile>) -> [u8; 3] {
         let mut bytes = [0u8; 3];
         if file.is_mapped() {
-            bytes.copy_from_slice(&file.map().unwrap().bytes()[97..]);
+            bytes.copy_from_slice(&file.map(Moment::default()).unwrap().bytes()[97..]);
         } else {
             file.read_at(97, &mut bytes).unwrap();
         }
@@ -353,11 +363,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let files = Files::with_limits(Io::Map, 4, 4);
         let all: Vec<_> = many(folder.path(), 30).iter().map(|path| files.file(path).unwrap()).collect();
-        let (open, map) = (all[0].open().unwrap(), all[0].map().unwrap());
+        let (open, map) = (all[0].open().unwrap(), all[0].map(Moment::default()).unwrap());
         for file in &all[1..] {
-            assert!(Arc::ptr_eq(&map, &all[0].map().unwrap()));
+            assert!(Arc::ptr_eq(&map, &all[0].map(Moment::default()).unwrap()));
             assert!(Arc::ptr_eq(&open, &all[0].open().unwrap()));
-            file.map().unwrap();
+            file.map(Moment::default()).unwrap();
         }
     }
 
@@ -368,13 +378,13 @@ mod tests {
             let paths = many(folder.path(), 3);
             let files = Files::with_limits(Io::Map, open, mapped);
             let all: Vec<_> = paths.iter().map(|path| files.file(path).unwrap()).collect();
-            all.iter().for_each(|file| drop(file.map().unwrap()));
+            all.iter().for_each(|file| drop(file.map(Moment::default()).unwrap()));
             assert_eq!(counts(&all), (open.min(3), mapped.min(3)));
             std::fs::File::options().write(true).open(&paths[0]).unwrap().set_len(99).unwrap();
-            let error = all[0].map().unwrap_err();
+            let error = all[0].map(Moment::default()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Format);
             assert!(error.message().contains("truncated to 99 bytes while in use, it had 100"), "{error}");
-            assert_eq!(files.file(&paths[0]).unwrap().map().unwrap().bytes().len(), 99);
+            assert_eq!(files.file(&paths[0]).unwrap().map(Moment::default()).unwrap().bytes().len(), 99);
         }
     }
 
@@ -384,7 +394,7 @@ mod tests {
         let paths = many(folder.path(), 2);
         let files = Files::with_limits(Io::Map, 1, 8);
         let all: Vec<_> = paths.iter().map(|path| files.file(path).unwrap()).collect();
-        all.iter().for_each(|file| drop(file.map().unwrap()));
+        all.iter().for_each(|file| drop(file.map(Moment::default()).unwrap()));
         std::fs::write(folder.path().join("new"), [77u8; 100]).unwrap();
         std::fs::rename(folder.path().join("new"), &paths[0]).unwrap();
         assert_eq!(read(&all[0]), [77; 3]);
@@ -420,7 +430,7 @@ mod tests {
         let files = Files::new(Io::Auto);
         let file = files.file(&paths[0]).unwrap();
         assert!(Arc::ptr_eq(&file, &files.file(&paths[0]).unwrap()));
-        let map = Arc::downgrade(&file.map().unwrap());
+        let map = Arc::downgrade(&file.map(Moment::default()).unwrap());
         drop(file);
         assert!(map.upgrade().is_none());
         assert_eq!(files.file(&folder.path().join("none")).unwrap_err().kind(), ErrorKind::NotFound);

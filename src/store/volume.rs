@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::decoded::DecodedBytes;
+use crate::store::decoded::{DecodedBytes, Patience};
+use crate::store::moment::Moment;
 use crate::store::zlib::Starter;
 use crate::sys::{FileMap, Inflater, Scale};
 use crate::voxel::{Affine, DType, MAX_AXES, Region, Shape};
@@ -119,11 +120,19 @@ impl Block<'_> {
 pub struct Scratch {
     bytes: Vec<u8>,
     work: Work,
+    /// What is done about parts that another thread decodes.
+    pub(super) patience: Patience,
+    /// Whether parts were left to another thread, so that what was read is not whole.
+    pub(super) left: bool,
+    /// The numbers of pieces that are to be had later.
+    pub(super) later: Vec<u64>,
 }
 
 /// What a decoder keeps between pieces: bytes as they come from the file, and between its steps.
 #[derive(Debug, Default)]
 pub struct Work {
+    /// The stretch of work in which a look at a file's size is good.
+    pub(super) moment: Moment,
     /// Stored bytes.
     pub(super) packed: Vec<u8>,
     /// Bytes between two steps.
@@ -154,6 +163,16 @@ impl Scratch {
     /// `Memory` where the system has not that many.
     pub(super) fn bytes_and_work(&mut self, len: usize) -> Result<(&mut [u8], &mut Work)> {
         Ok((grown(&mut self.bytes, len)?, &mut self.work))
+    }
+
+    /// The stretch of work that is under way.
+    pub(super) fn moment(&self) -> Moment {
+        self.work.moment
+    }
+
+    /// Begins a stretch of work, in which a look at a file's size is good for all reads.
+    pub fn begin(&mut self, moment: Moment) {
+        self.work.moment = moment;
     }
 
     /// The bytes that it holds.
@@ -190,7 +209,8 @@ pub trait Volume: Send + Sync + std::fmt::Debug {
     fn header(&self) -> &Header;
 
     /// Gives the stored voxels of a window that lies inside the volume, with as little copying as the format
-    /// allows: in blocks whose parts of the window together are all of it, none twice.
+    /// allows: in blocks whose parts of the window together are all of it. Where the scratch has no patience,
+    /// what another thread decodes is left out, and the scratch says so.
     ///
     /// # Errors
     /// As the format and the machine have them, every message naming the file; those of `take`.

@@ -160,6 +160,25 @@ impl Drop for AlignedBuffer {
     }
 }
 
+/// Fills bytes with one element after the other; the last one is cut off where it does not fit.
+pub fn repeat(element: &[u8], into: &mut [u8]) {
+    let Some(&first) = element.first() else { return };
+    if element.iter().all(|&byte| byte == first) {
+        return into.fill(first);
+    }
+    let start = element.len().min(into.len());
+    if let (Some(place), Some(element)) = (into.get_mut(..start), element.get(..start)) {
+        place.copy_from_slice(element);
+    }
+    let mut done = start;
+    // What is there already, twice as much each time: an element at a time takes a call for each.
+    while let Some((ready, rest)) = into.split_at_mut_checked(done).filter(|(_, rest)| !rest.is_empty()) {
+        let len = ready.len().min(rest.len());
+        copy(ready, rest);
+        done += len;
+    }
+}
+
 /// The bytes that one step of the loop over a long row copies, and those of one move of it.
 const STEP: usize = 4 * MOVE;
 const MOVE: usize = 32;
@@ -244,6 +263,20 @@ mod tests {
             assert!(buffer.iter().all(|&byte| byte == 7));
         }
         assert!(AlignedBuffer::zeroed(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn an_element_is_repeated_to_the_last_byte() {
+        for element in [&[7u8][..], &[3, 3, 3, 3], &[1, 2, 3], &[1, 2, 3, 4, 5, 6, 7, 8]] {
+            for len in [0, 1, 2, 7, 8, 9, 100, 4096, 4099] {
+                let mut bytes = vec![0u8; len];
+                repeat(element, &mut bytes);
+                assert!(
+                    bytes.iter().enumerate().all(|(index, &byte)| byte == element[index % element.len()])
+                );
+            }
+        }
+        repeat(&[], &mut [1, 2]);
     }
 
     #[test]

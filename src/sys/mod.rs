@@ -32,8 +32,8 @@ pub use hdf5::{
     FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
 };
 pub use inflate::{Framing, Inflated, Inflater, crc32};
-pub use kernels::{Stores, unshuffle};
-pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
+pub use kernels::{Stores, ask_for, unshuffle};
+pub use memory::{AlignedBuffer, check_memory, repeat, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};

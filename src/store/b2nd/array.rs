@@ -8,8 +8,8 @@ use crate::store::b2nd::frame::{FIXED_BYTES, Fixed, Layer, Place, places};
 use crate::store::blosc::{Chunk, MOST_HEADER_BYTES};
 use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
 use crate::store::numpy::{channel_place, numpy_dtype};
-use crate::store::{Choice, Context, Header, Origin, StoredFile, Volume, Work};
-use crate::sys::zeroed_bytes;
+use crate::store::{Choice, Context, Header, Moment, Origin, StoredFile, Volume, Work};
+use crate::sys::{repeat, zeroed_bytes};
 
 /// Where the chunks of a frame are, and how their blocks are decoded.
 #[derive(Debug)]
@@ -109,9 +109,10 @@ impl Frame {
     }
 
     fn decode_at(&self, at: u64, block: usize, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        let moment = work.moment;
         let Work { packed, between, codecs, .. } = work;
         if self.file.is_mapped() {
-            let map = self.file.map()?;
+            let map = self.file.map(moment)?;
             let stored = from(map.bytes(), at)?;
             return self.chunk(stored)?.decode_block((stored, block), codecs, between, into);
         }
@@ -128,14 +129,14 @@ impl Frame {
 }
 
 impl Source for Frame {
-    fn find(&self, piece: &Piece) -> Result<Found> {
+    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found> {
         let (place, block) = self.locate(piece)?;
         let at = match place {
             Place::Zeros => return Ok(Found::Missing),
             Place::At(at) if self.file.is_mapped() => at,
             Place::At(_) | Place::Nan => return Ok(Found::Packed),
         };
-        let map = self.file.map()?;
+        let map = self.file.map(moment)?;
         let stored = from(map.bytes(), at)?;
         let plain = self.chunk(stored)?.plain_block(block).filter(|place| stored.len() >= place.end);
         match plain.and_then(|place| usize::try_from(at).ok()?.checked_add(place.start)) {
@@ -159,7 +160,7 @@ impl Source for Frame {
                         return Err(Error::format("chunks of NaN whose elements have neither 4 nor 8 bytes"));
                     }
                 };
-                into.chunks_exact_mut(value.len()).for_each(|element| element.copy_from_slice(value));
+                repeat(value, into);
                 Ok(())
             }
         }

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::store::blosc::{blosclz, filters};
 use crate::store::codec::Codecs;
 use crate::store::volume::grown;
+use crate::sys::{repeat, unshuffle};
 
 /// The header of the second format, and the longest.
 pub(in crate::store) const MOST_HEADER_BYTES: usize = 32;
@@ -263,7 +264,7 @@ impl Chunk {
             };
             match filter {
                 0 | TRUNCATE => {}
-                SHUFFLE => filters::unshuffle(grouped, from, to),
+                SHUFFLE => unshuffle(from, grouped.max(1), to)?,
                 BIT_SHUFFLE if self.bits_from == 2 && !(from.len() / self.element).is_multiple_of(8) => {
                     to.copy_from_slice(from);
                 }
@@ -294,9 +295,7 @@ impl Chunk {
             (Run::Nan, _) => return Err(Error::format("Blosc2 chunk: NaN of neither 4 nor 8 bytes")),
             (Run::Value, _) => stored.get(self.header..self.packed).ok_or_else(truncated)?,
         };
-        into.chunks_mut(value.len().max(1)).for_each(|element| {
-            element.iter_mut().zip(value).for_each(|(into, value)| *into = *value);
-        });
+        repeat(value, into);
         Ok(())
     }
 

@@ -1,73 +1,5 @@
 //! What Blosc does to a block before it is packed, undone.
 
-/// Undoes the byte shuffle of elements of this many bytes; the bytes of a part of an element stay as they are.
-pub(in crate::store) fn unshuffle(element: usize, from: &[u8], into: &mut [u8]) {
-    let count = from.len().min(into.len()) / element.max(1);
-    let (planes, rest) = from.split_at(count * element);
-    let (elements, tail) = into.split_at_mut(count * element);
-    let len = rest.len().min(tail.len());
-    if let (Some(tail), Some(rest)) = (tail.get_mut(..len), rest.get(..len)) {
-        tail.copy_from_slice(rest);
-    }
-    match element {
-        0 | 1 => elements.copy_from_slice(planes),
-        2 => join_two(planes, elements, count),
-        4 => join_four(planes, elements, count),
-        8 => join_eight(planes, elements, count),
-        _ => {
-            for (byte, plane) in planes.chunks_exact(count.max(1)).enumerate() {
-                let places = elements.iter_mut().skip(byte).step_by(element);
-                places.zip(plane).for_each(|(place, value)| *place = *value);
-            }
-        }
-    }
-}
-
-// Shifts and ors of whole planes: this form becomes vector instructions, a loop over bytes does not.
-
-fn join_two(planes: &[u8], elements: &mut [u8], count: usize) {
-    let (first, second) = planes.split_at(count);
-    for ((element, &a), &b) in elements.as_chunks_mut().0.iter_mut().zip(first).zip(second) {
-        *element = (u16::from(a) | u16::from(b) << 8).to_le_bytes();
-    }
-}
-
-fn join_four(planes: &[u8], elements: &mut [u8], count: usize) {
-    let (low, high) = planes.split_at(2 * count);
-    let ((a, b), (c, d)) = (low.split_at(count), high.split_at(count));
-    let planes = a.iter().zip(b).zip(c).zip(d);
-    for (element, (((&a, &b), &c), &d)) in elements.as_chunks_mut().0.iter_mut().zip(planes) {
-        let (low, high) = (u32::from(a) | u32::from(b) << 8, u32::from(c) | u32::from(d) << 8);
-        *element = (low | high << 16).to_le_bytes();
-    }
-}
-
-/// The elements whose halves are joined at a time.
-const STEP: usize = 256;
-
-fn join_eight(planes: &[u8], elements: &mut [u8], count: usize) {
-    let (low, high) = planes.split_at(4 * count);
-    let mut halves = [[0u8; 4 * STEP]; 2];
-    let mut part = [0u8; 4 * STEP];
-    for (step, elements) in elements.chunks_mut(8 * STEP).enumerate() {
-        let len = elements.len() / 8;
-        for (half, planes) in halves.iter_mut().zip([low, high]) {
-            for (from, to) in planes.chunks_exact(count).zip(part.chunks_exact_mut(len)) {
-                if let Some(from) = from.get(step * STEP..step * STEP + len) {
-                    to.copy_from_slice(from);
-                }
-            }
-            join_four(part.get(..4 * len).unwrap_or_default(), half, len);
-        }
-        let [low, high] = &halves;
-        let pairs = low.as_chunks::<4>().0.iter().zip(high.as_chunks::<4>().0);
-        for (element, (low, high)) in elements.as_chunks_mut().0.iter_mut().zip(pairs) {
-            let (low, high) = (u32::from_le_bytes(*low), u32::from_le_bytes(*high));
-            *element = (u64::from(low) | u64::from(high) << 32).to_le_bytes();
-        }
-    }
-}
-
 /// Undoes the bit shuffle of elements of this many bytes: bit `b` of all elements came first, eight to a byte.
 pub(super) fn unshuffle_bits(element: usize, from: &[u8], into: &mut [u8]) {
     let all = from.len().min(into.len()) / element.max(1);
@@ -152,23 +84,6 @@ mod tests {
 
     fn numbers(len: usize) -> Vec<u8> {
         (0..len).map(|index| (index * 167 + index / 7) as u8).collect()
-    }
-
-    #[test]
-    fn unshuffling_undoes_the_shuffle_of_any_element() {
-        for element in [1, 2, 3, 4, 5, 8, 12, 16] {
-            for len in [0, 1, 7, 16, 64, 1000, 4096, 4099] {
-                let plain = numbers(len);
-                let count = len / element;
-                let mut shuffled = plain.clone();
-                for (index, value) in plain[..count * element].iter().enumerate() {
-                    shuffled[index % element * count + index / element] = *value;
-                }
-                let mut found = vec![0u8; len];
-                unshuffle(element, &shuffled, &mut found);
-                assert_eq!(found, plain, "{element} {len}");
-            }
-        }
     }
 
     #[test]

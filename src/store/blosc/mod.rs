@@ -13,5 +13,3 @@ mod filters;
 pub(super) use chunk::Chunk;
 #[cfg(feature = "b2nd")]
 pub(super) use chunk::MOST_HEADER_BYTES;
-#[cfg(feature = "zarr")]
-pub(super) use filters::unshuffle;

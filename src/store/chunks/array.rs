@@ -6,9 +6,10 @@ use crate::error::{Error, Result};
 use crate::store::chunks::arrangement::Arrangement;
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::{
-    Block, Bytes, Decoded, DecodedParts, Header, Origin, Part, Scratch, TakeBlock, Volume, Window, Work,
+    Block, Bytes, Decoded, DecodedBytes, DecodedParts, Header, Moment, Origin, Part, Patience, Scratch,
+    TakeBlock, Volume, Window, Work,
 };
-use crate::sys::FileMap;
+use crate::sys::{FileMap, ask_for};
 
 /// Where a piece's voxels are.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// As the format and the machine have them.
-    fn find(&self, piece: &Piece) -> Result<Found>;
+    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found>;
 
     /// Decodes a packed piece: every byte of `into`, which has the piece's whole size.
     ///
@@ -82,43 +83,63 @@ impl<S: Source> ChunkedArray<S> {
         error.in_file(path)
     }
 
+    /// Gives a piece's part of a window; false where another thread decodes it and there is no patience.
     fn give(
         &self,
-        piece: &Piece,
-        overlap: &Overlap,
+        (piece, overlap): (&Piece, &Overlap),
+        patience: Patience,
         scratch: &mut Scratch,
         take: TakeBlock<'_>,
-    ) -> Result<()> {
-        let voxel = self.header.dtype.byte_len();
-        let strides = self.grid.strides();
-        let bytes_of = |strides: [isize; MAX_RANK]| strides.map(|stride| stride * voxel as isize);
-        let (first, swapped) = (overlap.first * voxel, self.swapped);
+    ) -> Result<bool> {
         let len = self.piece_bytes()?;
-        match self.source.find(piece).map_err(|error| self.at(piece, error))? {
+        let keeps = len <= self.decoded.budget();
+        let voxel = self.header.dtype.byte_len();
+        let swapped = self.swapped;
+        match self.source.find(piece, scratch.moment()).map_err(|error| self.at(piece, error))? {
             Found::Missing => {
                 let bytes = Bytes::Borrowed(self.fill.get(..voxel).unwrap_or_default());
-                take(&overlap.window, &Block { bytes, first: 0, strides: [0; MAX_RANK], swapped })
+                take(&overlap.window, &Block { bytes, first: 0, strides: [0; MAX_RANK], swapped })?;
             }
             Found::Plain(map, start) => {
-                let (bytes, strides) = (Bytes::Mapped(map), bytes_of(strides));
-                take(&overlap.window, &Block { bytes, first: start + first, strides, swapped })
+                let (bytes, strides) = (Bytes::Mapped(map), self.byte_strides(self.grid.strides()));
+                let first = start + overlap.first * voxel;
+                take(&overlap.window, &Block { bytes, first, strides, swapped })?;
             }
-            Found::Packed if len <= self.decoded.budget() => {
-                let arrangement = self.arrangement();
-                let bytes = Bytes::Shared(self.decode(piece, arrangement, scratch)?);
-                let place = (overlap.first, strides);
-                let (first, strides) = arrangement.map_or(place, |arranged| arranged.view(place.0, place.1));
-                let (first, strides) = (first * voxel, bytes_of(strides));
-                let swapped = swapped && arrangement.is_none();
-                take(&overlap.window, &Block { bytes, first, strides, swapped })
-            }
+            Found::Packed if keeps => match self.decode(piece, patience, scratch)? {
+                Some(bytes) => self.give_decoded(bytes, overlap, take)?,
+                None => return Ok(false),
+            },
             Found::Packed => {
                 let (bytes, work) = scratch.bytes_and_work(len)?;
                 self.source.decode(piece, work, bytes).map_err(|error| self.at(piece, error))?;
-                let (bytes, strides) = (Bytes::Borrowed(bytes), bytes_of(strides));
-                take(&overlap.window, &Block { bytes, first, strides, swapped })
+                let (bytes, strides) = (Bytes::Borrowed(bytes), self.byte_strides(self.grid.strides()));
+                let first = overlap.first * voxel;
+                take(&overlap.window, &Block { bytes, first, strides, swapped })?;
             }
         }
+        Ok(true)
+    }
+
+    /// Gives the part of a window that lies in kept bytes.
+    fn give_decoded(&self, bytes: DecodedBytes, overlap: &Overlap, take: TakeBlock<'_>) -> Result<()> {
+        let (first, strides) = self.view(overlap);
+        let swapped = self.swapped && self.arrangement().is_none();
+        take(&overlap.window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
+    }
+
+    /// Where the part of a window begins in kept bytes, and their strides.
+    fn view(&self, overlap: &Overlap) -> (usize, [isize; MAX_RANK]) {
+        let place = (overlap.first, self.grid.strides());
+        let (first, strides) = self.arrangement().map_or(place, |arranged| arranged.view(place.0, place.1));
+        (first * self.header.dtype.byte_len(), self.byte_strides(strides))
+    }
+
+    fn byte_strides(&self, strides: [isize; MAX_RANK]) -> [isize; MAX_RANK] {
+        strides.map(|stride| stride * self.header.dtype.byte_len() as isize)
+    }
+
+    fn part(&self, piece: &Piece) -> Part {
+        Part { volume: self.number, number: piece.number }
     }
 
     fn arrangement(&self) -> Option<Arrangement> {
@@ -128,12 +149,11 @@ impl<S: Source> ChunkedArray<S> {
     fn decode(
         &self,
         piece: &Piece,
-        arrangement: Option<Arrangement>,
+        patience: Patience,
         scratch: &mut Scratch,
-    ) -> Result<crate::store::DecodedBytes> {
-        let part = Part { volume: self.number, number: piece.number };
+    ) -> Result<Option<DecodedBytes>> {
         let len = self.piece_bytes()?;
-        let decode = |into: &mut [u8]| match arrangement {
+        let decode = |into: &mut [u8]| match self.arrangement() {
             None => self.source.decode(piece, scratch.bytes_and_work(0)?.1, into),
             Some(arrangement) => {
                 let (bytes, work) = scratch.bytes_and_work(len)?;
@@ -141,7 +161,24 @@ impl<S: Source> ChunkedArray<S> {
                 arrangement.arrange(bytes, into)
             }
         };
-        self.decoded.get(part, len, decode).map_err(|error| self.at(piece, error))
+        let decoded = self.decoded.get(self.part(piece), len, patience, decode);
+        decoded.map_err(|error| self.at(piece, error))
+    }
+
+    /// Gives the pieces of these numbers, which are in order, waiting for other threads.
+    fn give_later(
+        &self,
+        window: &Window,
+        later: &[u64],
+        (scratch, take): (&mut Scratch, TakeBlock<'_>),
+    ) -> Result<()> {
+        let mut later = later.iter().peekable();
+        self.grid.visit(window, |piece, overlap| {
+            if later.next_if_eq(&&piece.number).is_none() {
+                return Ok(());
+            }
+            self.give((piece, &overlap), Patience::Wait, scratch, take).map(drop)
+        })
     }
 }
 
@@ -151,13 +188,52 @@ impl<S: Source> Volume for ChunkedArray<S> {
     }
 
     fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
-        self.grid.visit(window, |piece, overlap| self.give(piece, overlap, scratch, take))
+        // Threads that want the same pieces at once decode others meanwhile, instead of all waiting for one.
+        let mut later = std::mem::take(&mut scratch.later);
+        later.clear();
+        let keeps = self.piece_bytes()? <= self.decoded.budget();
+        let mut held: Option<(DecodedBytes, Overlap)> = None;
+        let mut done = self.grid.visit(window, |piece, overlap| {
+            // Where a piece is may cost a look at its file, which a kept one does not need. It is asked for
+            // while the one before is copied.
+            let kept = if keeps { self.decoded.kept(self.part(piece)) } else { None };
+            if let Some(bytes) = &kept {
+                ask_for(bytes.get(self.view(&overlap).0..).unwrap_or_default());
+            }
+            if let Some((bytes, overlap)) = held.take() {
+                self.give_decoded(bytes, &overlap, take)?;
+            }
+            match kept {
+                Some(bytes) => held = Some((bytes, overlap)),
+                None if !self.give((piece, &overlap), Patience::Leave, scratch, take)? => {
+                    later.push(piece.number);
+                }
+                None => {}
+            }
+            Ok(())
+        });
+        if let (Ok(()), Some((bytes, overlap))) = (&done, held) {
+            done = self.give_decoded(bytes, &overlap, take);
+        }
+        match (later.is_empty(), scratch.patience, &done) {
+            (true, ..) => {}
+            (false, Patience::Leave, _) => scratch.left = true,
+            (false, Patience::Wait, Ok(())) => done = self.give_later(window, &later, (scratch, take)),
+            // Of several damaged pieces the first in order is told, whichever thread was faster.
+            (false, Patience::Wait, Err(_)) => {
+                done = self.grid.visit(window, |piece, overlap| {
+                    self.give((piece, &overlap), Patience::Wait, scratch, take).map(drop)
+                });
+            }
+        }
+        scratch.later = later;
+        done
     }
 
     fn will_need(&self, window: &Window) {
         // A hint: what cannot be had is told when it is read.
         let _ = self.grid.visit(window, |piece, _| {
-            if !self.decoded.holds(Part { volume: self.number, number: piece.number }) {
+            if !self.decoded.holds(self.part(piece)) {
                 self.source.will_need(piece);
             }
             Ok(())
@@ -181,8 +257,8 @@ impl<S: Source> Volume for ChunkedArray<S> {
             return Err(Error::internal("a part that a volume has not"));
         };
         let piece = self.grid.piece(number);
-        match self.source.find(&piece).map_err(|error| self.at(&piece, error))? {
-            Found::Packed => self.decode(&piece, self.arrangement(), scratch).map(drop),
+        match self.source.find(&piece, Moment::default()).map_err(|error| self.at(&piece, error))? {
+            Found::Packed => self.decode(&piece, Patience::Wait, scratch).map(drop),
             Found::Missing | Found::Plain(..) => Ok(()),
         }
     }
@@ -215,7 +291,7 @@ mod tests {
     }
 
     impl Source for Counted {
-        fn find(&self, piece: &Piece) -> Result<Found> {
+        fn find(&self, piece: &Piece, _: Moment) -> Result<Found> {
             Ok(if self.is_hole(piece) { Found::Missing } else { Found::Packed })
         }
 

@@ -23,7 +23,8 @@ pub(in crate::store) struct GridAxis {
 
 impl GridAxis {
     fn pieces_of_chunk(&self) -> usize {
-        self.chunk.div_ceil(self.piece)
+        // Most formats cut their chunks no further, and a division for every piece would show.
+        if self.piece == self.chunk { 1 } else { self.chunk.div_ceil(self.piece) }
     }
 
     fn count(&self) -> usize {
@@ -38,7 +39,10 @@ impl GridAxis {
 
     /// The first position of a piece and one past its last.
     fn bounds(&self, number: usize) -> (usize, usize) {
-        let (chunk, inner) = (number / self.pieces_of_chunk(), number % self.pieces_of_chunk());
+        let (chunk, inner) = match self.pieces_of_chunk() {
+            1 => (number, 0),
+            pieces => (number / pieces, number % pieces),
+        };
         let begin = chunk * self.chunk + inner * self.piece;
         let end = (begin + self.piece).min((chunk + 1) * self.chunk).min(self.extent);
         (begin, end)
@@ -52,6 +56,8 @@ pub(in crate::store) struct Grid {
     channel: ChannelPlace,
     piece_voxels: usize,
     pieces: u64,
+    /// The pieces along each axis.
+    counts: [u64; MAX_RANK],
     /// The voxels from one position to the next in a piece, axes as in the array.
     steps: [usize; MAX_RANK],
 }
@@ -102,7 +108,9 @@ impl Grid {
         let pieces = axes.iter().try_fold(1u64, |product, axis| product.checked_mul(axis.count() as u64));
         let pieces = pieces.ok_or_else(|| Error::format("it has more chunks than 64 bits count"))?;
         let order: Vec<usize> = (0..axes.len()).collect();
-        let grid = Self { axes, channel, piece_voxels, pieces, steps: [0; MAX_RANK] };
+        let mut counts = [1; MAX_RANK];
+        counts.iter_mut().zip(&axes).for_each(|(slot, axis)| *slot = axis.count() as u64);
+        let grid = Self { axes, channel, piece_voxels, pieces, counts, steps: [0; MAX_RANK] };
         Ok(grid.stored_in(&order))
     }
 
@@ -168,7 +176,7 @@ impl Grid {
     pub(super) fn visit(
         &self,
         window: &Window,
-        mut visit: impl FnMut(&Piece, &Overlap) -> Result<()>,
+        mut visit: impl FnMut(&Piece, Overlap) -> Result<()>,
     ) -> Result<()> {
         let rank = self.axes.len();
         let mut wanted = [(0usize, 0usize); MAX_RANK];
@@ -196,7 +204,7 @@ impl Grid {
         let mut at = low;
         loop {
             let piece = Piece { number: self.number(&at), at, rank };
-            visit(&piece, &self.overlap(&at, wanted)?)?;
+            visit(&piece, self.overlap(&at, wanted)?)?;
             let mut axis = rank;
             loop {
                 let Some(next) = axis.checked_sub(1) else { return Ok(()) };
@@ -226,7 +234,8 @@ impl Grid {
     }
 
     fn number(&self, at: &[usize]) -> u64 {
-        self.axes.iter().zip(at).fold(0, |number, (axis, &at)| number * axis.count() as u64 + at as u64)
+        let places = self.counts.iter().zip(at).take(self.axes.len());
+        places.fold(0, |number, (count, &at)| number * count + at as u64)
     }
 
     /// What of the wanted ranges lies in a piece.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::volume::grown;
-use crate::store::{StoredFile, Work};
+use crate::store::{Moment, StoredFile, Work};
 use crate::sys::{BlockStream, Blocks, Framing, Inflated, Inflater, Stop, crc32, zeroed_bytes};
 
 /// What a gzip member begins with.
@@ -64,7 +64,7 @@ impl Packed {
             self.read_at(0, bytes)?;
             return take(bytes);
         }
-        let map = self.file.map()?;
+        let map = self.file.map(Moment::default())?;
         let end = self.start.saturating_add(self.len);
         let bytes = map.bytes().get(self.start as usize..end as usize);
         take(bytes.ok_or_else(|| Error::format("truncated: the compressed data ends behind the file"))?)

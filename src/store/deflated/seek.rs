@@ -9,7 +9,7 @@ use crate::store::deflated::build::build;
 use crate::store::deflated::packed::broken;
 use crate::store::deflated::{Mark, Packed, Place, SeekIndex, Slabs, sidecar};
 use crate::store::volume::grown;
-use crate::store::{IndexPlace, Work};
+use crate::store::{IndexPlace, Moment, Work};
 use crate::sys::{Bits, BlockStream, Framing, Inflated, Stop, WINDOW_BYTES, crc32};
 
 /// The most bytes before or behind a slab that are inflated with it, so that the faster decoder can have whole blocks.
@@ -223,7 +223,7 @@ impl SeekSource {
 }
 
 impl Source for SeekSource {
-    fn find(&self, _: &Piece) -> Result<Found> {
+    fn find(&self, _: &Piece, _: Moment) -> Result<Found> {
         Ok(Found::Packed)
     }
 

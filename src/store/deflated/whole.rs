@@ -7,7 +7,7 @@ use crate::store::chunks::{ChunkedArray, Grid};
 use crate::store::deflated::{Packed, SeekSource, Slabs};
 use crate::store::{
     ArrayLayout, Block, Bytes, ChannelPlace, Context, Decoded, DecodedBytes, DecodedParts, Header, Part,
-    Scratch, SeekUse, TakeBlock, Volume, Window,
+    Patience, Scratch, SeekUse, TakeBlock, Volume, Window,
 };
 
 /// No deflated stream grows by more than this factor.
@@ -111,10 +111,10 @@ struct WholeArray {
 }
 
 impl WholeArray {
-    fn decode(&self, scratch: &mut Scratch) -> Result<DecodedBytes> {
+    fn decode(&self, patience: Patience, scratch: &mut Scratch) -> Result<Option<DecodedBytes>> {
         let part = Part { volume: self.number, number: 0 };
         let (_, work) = scratch.bytes_and_work(0)?;
-        self.decoded.get(part, self.end, |into| self.array.packed.inflate(work, into))
+        self.decoded.get(part, self.end, patience, |into| self.array.packed.inflate(work, into))
     }
 }
 
@@ -124,7 +124,10 @@ impl Volume for WholeArray {
     }
 
     fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
-        let bytes = self.decode(scratch)?;
+        let Some(bytes) = self.decode(scratch.patience, scratch)? else {
+            scratch.left = true;
+            return Ok(());
+        };
         let first = self.array.layout.first(self.array.start as usize, window)?;
         let (strides, swapped) = (self.array.layout.strides, self.array.swapped);
         take(window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
@@ -141,6 +144,6 @@ impl Volume for WholeArray {
     }
 
     fn decode_part(&self, _: u64, scratch: &mut Scratch) -> Result<()> {
-        self.decode(scratch).map(drop)
+        self.decode(Patience::Wait, scratch).map(drop)
     }
 }

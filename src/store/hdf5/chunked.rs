@@ -13,7 +13,7 @@ use crate::store::hdf5::file::cannot_read;
 use crate::store::hdf5::filters::Filters;
 use crate::store::hdf5::index::{Chunk, Edges, Index};
 use crate::store::volume::grown;
-use crate::store::{ChannelPlace, Context, Header, Origin, StoredFile, Volume, Work};
+use crate::store::{ChannelPlace, Context, Header, Moment, Origin, StoredFile, Volume, Work};
 use crate::sys::stored_fill_value;
 
 /// Where the chunks of one dataset are, and what they went through.
@@ -139,11 +139,11 @@ impl Hdf5Chunks {
 }
 
 impl Source for Hdf5Chunks {
-    fn find(&self, piece: &Piece) -> Result<Found> {
+    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found> {
         Ok(match self.stored(piece)? {
             None => Found::Missing,
             Some(chunk) if self.is_packed(&chunk) => Found::Packed,
-            Some(chunk) => Found::Plain(self.file.map()?, chunk.start as usize),
+            Some(chunk) => Found::Plain(self.file.map(moment)?, chunk.start as usize),
         })
     }
 
@@ -152,7 +152,7 @@ impl Source for Hdf5Chunks {
             return Err(Error::internal("a chunk that is not stored has no bytes to decode"));
         };
         if self.file.is_mapped() {
-            let map = self.file.map()?;
+            let map = self.file.map(work.moment)?;
             let stored = map.bytes().get(start as usize..).and_then(|rest| rest.get(..len as usize));
             let stored = stored.ok_or_else(|| Error::internal("a chunk lies outside of its checked file"))?;
             return self.filters.undo(mask, stored, work, into);

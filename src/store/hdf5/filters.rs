@@ -52,10 +52,11 @@ impl Filters {
         })
     }
 
-    /// The filters that a chunk went through, with their numbers; a bit of its mask says that one was left
-    /// out.
+    /// The filters that changed a chunk, with their numbers; a bit of its mask says that one was left out.
     fn applied(&self, mask: u32) -> impl DoubleEndedIterator<Item = (usize, Filter)> + '_ {
-        self.steps.iter().copied().enumerate().filter(move |(number, _)| mask >> number & 1 == 0)
+        let steps = self.steps.iter().copied().enumerate();
+        // Elements of one byte have nothing to shuffle, although writers say so of labels as well.
+        steps.filter(move |(number, step)| mask >> number & 1 == 0 && *step != Filter::Shuffle(1))
     }
 
     /// Makes the stored bytes of a chunk plain: all of `into`.

@@ -12,7 +12,8 @@ use crate::store::volume::grown;
 use crate::store::zarr::metadata::{Keys, Metadata};
 use crate::store::zarr::pipeline::Pipeline;
 use crate::store::zarr::shard::{Shards, Stored, if_there};
-use crate::store::{ChannelPlace, Context, Files, Header, Origin, Volume, Work};
+use crate::store::{ChannelPlace, Context, Files, Header, Moment, Origin, Volume, Work};
+use crate::sys::repeat;
 use crate::voxel::Affine;
 
 /// What is known of an array beside its own metadata.
@@ -119,7 +120,7 @@ impl ChunkFiles {
         let Stored { file, begin, len } = stored;
         self.check(len, into.len())?;
         if file.is_mapped() {
-            let map = file.map()?;
+            let map = file.map(work.moment)?;
             let place =
                 usize::try_from(begin).ok().and_then(|begin| Some(begin..begin.checked_add(len as usize)?));
             let stored = place.and_then(|place| map.bytes().get(place));
@@ -156,7 +157,7 @@ impl ChunkFiles {
 }
 
 impl Source for ChunkFiles {
-    fn find(&self, piece: &Piece) -> Result<Found> {
+    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found> {
         // A chunk with a file of its own: whether the file is there is seen when it is read.
         let Some(shards) = &self.shards else { return Ok(Found::Packed) };
         let at = self.locate(piece);
@@ -166,7 +167,7 @@ impl Source for ChunkFiles {
         if !self.pipeline.is_empty() || !stored.file.is_mapped() || stored.len != self.piece_bytes {
             return Ok(Found::Packed);
         }
-        let map = stored.file.map().map_err(|error| error.in_file(&at.path))?;
+        let map = stored.file.map(moment).map_err(|error| error.in_file(&at.path))?;
         usize::try_from(stored.begin).map_or(Ok(Found::Packed), |begin| Ok(Found::Plain(map, begin)))
     }
 
@@ -186,7 +187,7 @@ impl Source for ChunkFiles {
             Some(shards) => self.read_shard(shards, &at, work, into),
         };
         if !found.map_err(|error| error.in_file(&at.path))? {
-            into.chunks_exact_mut(self.fill.len().max(1)).for_each(|voxel| voxel.copy_from_slice(&self.fill));
+            repeat(&self.fill, into);
         }
         Ok(())
     }

@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::store::Work;
-use crate::store::blosc::{Chunk, unshuffle};
+use crate::store::blosc::Chunk;
 use crate::store::codec::Codecs;
 use crate::store::volume::grown;
+use crate::sys::unshuffle;
 
 /// The bytes of a checksum.
 const CHECKSUM_BYTES: usize = 4;
@@ -111,8 +112,7 @@ impl Pipeline {
                 Step::Checksum => bytes = checked(bytes)?,
                 Step::Shuffle(element) => {
                     expect(bytes.len(), decoded)?;
-                    unshuffle(element, bytes, into);
-                    return Ok(());
+                    return unshuffle(bytes, element, into);
                 }
                 packed if number == 0 => return packed.unpack(bytes, (codecs, between), into),
                 packed => {

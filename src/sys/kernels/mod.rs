@@ -17,6 +17,7 @@ mod shuffle;
 mod stream;
 mod table;
 
+pub use plane::ask_for;
 pub use shuffle::unshuffle;
 pub use stream::Stores;
 

@@ -97,6 +97,21 @@ fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
     let _ = (source, place);
 }
 
+/// Asks for the first rows of what will be read soon, so that they are on the way: about as many bytes as
+/// rows are asked for ahead.
+pub fn ask_for(bytes: &[u8]) {
+    const MOST: usize = 2048;
+    #[cfg(target_arch = "x86_64")]
+    for line in bytes.get(..bytes.len().min(MOST)).unwrap_or_default().chunks(64) {
+        // SAFETY: a prefetch reads nothing that a program sees and takes any address.
+        unsafe {
+            std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.as_ptr().cast())
+        };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (bytes, MOST);
+}
+
 /// Asks for the target row that is a few ahead. Between short rows lie gaps that the processor does not see
 /// through, so that it would wait at every row for lines to write to.
 #[inline(always)]

@@ -42,6 +42,13 @@ pub fn unshuffle(source: &[u8], element_bytes: usize, target: &mut [u8]) -> Resu
 /// Puts elements of `size` bytes together: byte p of element k is at `p * distance + k` of the source.
 #[inline(always)]
 pub(super) fn unshuffle_row(source: &[u8], (distance, size): (usize, usize), target: &mut [u8]) {
+    if size == 1 {
+        let len = source.len().min(target.len());
+        if let (Some(from), Some(into)) = (source.get(..len), target.get_mut(..len)) {
+            into.copy_from_slice(from);
+        }
+        return;
+    }
     #[cfg(target_arch = "x86_64")]
     match size {
         2 => return unshuffle_vectors::<2>(source, distance, target),
