@@ -95,6 +95,12 @@ impl PinnedBuffer {
     pub fn byte_len(&self) -> usize {
         self.len
     }
+
+    /// All bytes, for whom the buffer belongs to alone; no device works on them.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: that many initialised bytes are ours, and a unique borrow of us is held.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
 }
 
 fn allocate(current: &Current, bytes: usize) -> Result<*mut c_void> {
