@@ -88,18 +88,21 @@ impl Upload {
     ///
     /// The stream itself waits until nobody uses the slot any more.
     pub(super) fn run(&self, here: &Here) -> Result<u64> {
+        let sent = self.send(here);
+        if sent.is_err() {
+            // Nothing says when the copies that were begun are past, and both slots are free now. Where this
+            // fails too the context is lost, and nothing is copied any more.
+            let _ = self.stream.synchronize(here);
+        }
+        sent
+    }
+
+    fn send(&self, here: &Here) -> Result<u64> {
         let stream = self.stream.handle();
         self.into.uses.hold(here, stream)?;
-        if let Some(uses) = self.from.uses() {
-            uses.remember(here, stream)?;
-        }
-        let copied = self.copy(here);
-        // Even where a copy could not be begun, those before it read the host slot.
-        if let Some(uses) = self.from.uses() {
-            uses.retire();
-        }
-        let bytes = copied?;
+        let bytes = self.copy(here)?;
         self.into.ready.record(here, stream)?;
+        self.from.uses().map_or(Ok(()), |uses| uses.record(here, stream))?;
         Ok(bytes)
     }
 
