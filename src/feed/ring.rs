@@ -239,7 +239,7 @@ impl Ring {
         let waits = |batch: &&mut Filling| matches!(batch.memory, Memory::Host(_)) && batch.error.is_none();
         let batch = self.filling.iter_mut().find(waits).filter(|batch| batch.is_whole())?;
         let Memory::Host(slot) = &batch.memory else { return None };
-        let upload = uploads.begin(batch.number, slot, batch.samples.len())?;
+        let upload = uploads.begin(batch.number, slot, (batch.samples.len(), &batch.extents))?;
         batch.uploading = true;
         Some(upload)
     }

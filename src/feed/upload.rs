@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError};
 
 use crate::device::{Gpu, Here, Stream};
 use crate::error::{Error, Result};
+use crate::feed::layout::Layout;
 use crate::feed::loader::Shared;
 use crate::feed::slot::{GpuSlot, Slot};
 use crate::feed::stats::add;
@@ -28,8 +29,9 @@ pub(super) struct Upload {
     pub(super) batch: u64,
     pub(super) from: Arc<Slot>,
     pub(super) into: Arc<GpuSlot>,
-    /// The rows to be copied.
-    pub(super) rows: usize,
+    /// The rows to be copied, and the extents that they have.
+    rows: usize,
+    extents: Vec<usize>,
     stream: Arc<Stream>,
 }
 
@@ -41,9 +43,15 @@ impl Uploads {
     }
 
     /// The upload of a batch into a slot that is free; none where no slot is.
-    pub(super) fn begin(&mut self, batch: u64, from: &Arc<Slot>, rows: usize) -> Option<Upload> {
+    pub(super) fn begin(
+        &mut self,
+        batch: u64,
+        from: &Arc<Slot>,
+        (rows, extents): (usize, &[usize]),
+    ) -> Option<Upload> {
         let into = self.free.pop_front()?;
-        Some(Upload { batch, from: Arc::clone(from), into, rows, stream: Arc::clone(&self.stream) })
+        let (from, extents, stream) = (Arc::clone(from), extents.to_vec(), Arc::clone(&self.stream));
+        Some(Upload { batch, from, into, rows, extents, stream })
     }
 }
 
@@ -54,7 +62,7 @@ pub(super) fn run(shared: &Shared) {
         let gpu = upload.into.uses.gpu();
         let sent = catch_unwind(AssertUnwindSafe(|| {
             let known = here.take().map_or_else(|| gpu.settle(), Ok)?;
-            upload.run(here.insert(known))
+            upload.run(here.insert(known), &shared.layout)
         }));
         let sent =
             sent.unwrap_or_else(|payload| Err(Error::panicked("while it sent a batch", payload.as_ref())));
@@ -87,8 +95,8 @@ impl Upload {
     /// Gives the copies to the stream and waits for none of them; how many bytes they have.
     ///
     /// The stream itself waits until nobody uses the slot any more.
-    pub(super) fn run(&self, here: &Here) -> Result<u64> {
-        let sent = self.send(here);
+    fn run(&self, here: &Here, layout: &Layout) -> Result<u64> {
+        let sent = self.send(here, layout);
         if sent.is_err() {
             // Nothing says when the copies that were begun are past, and both slots are free now. Where this
             // fails too the context is lost, and nothing is copied any more.
@@ -97,19 +105,21 @@ impl Upload {
         sent
     }
 
-    fn send(&self, here: &Here) -> Result<u64> {
+    fn send(&self, here: &Here, layout: &Layout) -> Result<u64> {
         let stream = self.stream.handle();
         self.into.uses.hold(here, stream)?;
-        let bytes = self.copy(here)?;
+        let bytes = self.copy(here, layout)?;
         self.into.ready.record(here, stream)?;
         self.from.uses().map_or(Ok(()), |uses| uses.record(here, stream))?;
         Ok(bytes)
     }
 
-    fn copy(&self, here: &Here) -> Result<u64> {
+    fn copy(&self, here: &Here, layout: &Layout) -> Result<u64> {
         let mut bytes = 0;
-        for (from, into) in self.from.buffers.iter().zip(&self.into.buffers) {
-            let len = self.rows.saturating_mul(from.row_byte_len());
+        let buffers = self.from.buffers.iter().zip(&self.into.buffers);
+        for ((from, into), row_bytes) in buffers.zip(layout.bytes_of_rows(&self.extents)) {
+            // Rows that are smaller than the memory for them come one a batch.
+            let len = self.rows.saturating_mul(row_bytes);
             self.stream.upload(here, from, (into, len))?;
             bytes += len as u64;
         }

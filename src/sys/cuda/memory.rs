@@ -118,6 +118,10 @@ impl Drop for PinnedBuffer {
     fn drop(&mut self) {
         let memory = self.start.as_ptr().cast();
         if let Some(own) = &self.allocator {
+            // A forked child has not the caller's pool, whatever its memory looks like.
+            if self.context.driver.check_process().is_err() {
+                return;
+            }
             // SAFETY: from `allocate`, and given back once.
             unsafe { (own.release)(memory, self.len as u64, own.user_data) };
         } else if let Ok(current) = self.context.enter() {
