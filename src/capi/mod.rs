@@ -32,6 +32,10 @@ pub mod transform;
 
 pub mod batch;
 
+pub mod stream;
+
+pub mod pinned;
+
 pub mod loader_options;
 
 pub mod loader;

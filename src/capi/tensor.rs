@@ -5,6 +5,7 @@
 use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
+use crate::device::Location;
 use crate::error::{Error, Result};
 use crate::sys::{Fit, Stored, Stores, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
@@ -110,6 +111,16 @@ unsafe impl Sized32 for vxf_tensor {
 }
 
 impl vxf_tensor {
+    /// The same tensor in another place.
+    pub(super) fn placed(self, location: Location) -> Self {
+        let (device, device_id) = match location {
+            Location::Host => (vxf_device::CPU, 0),
+            Location::Pinned => (vxf_device::CUDA_HOST, 0),
+            Location::Gpu(id) => (vxf_device::CUDA, id),
+        };
+        Self { device, device_id, ..self }
+    }
+
     /// A dense host tensor of these extents.
     pub(super) fn dense(data: *mut c_void, dtype: DType, extents: &[usize]) -> Self {
         let mut tensor = Self {

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
-use crate::feed::ring::{Place, Ring, Slot};
+use crate::feed::pools::{Pools, Sizes};
+use crate::feed::ring::{Place, Ring};
+use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
-use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, worker};
+use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, upload, worker};
 use crate::plan::{Plan, Sampler};
-use crate::sys::{Process, check_memory, core_count};
+use crate::sys::{Process, core_count};
 
 /// The most threads that are started where nobody says how many.
 const MOST_THREADS: usize = 8;
@@ -28,6 +30,8 @@ pub(super) struct Shared {
     pub(super) ring: Mutex<Ring>,
     /// Threads wait here for a row to fill.
     pub(super) work: Condvar,
+    /// The thread that sends batches to a GPU waits here for one.
+    pub(super) sealed: Condvar,
     /// Callers wait here for a batch.
     pub(super) ready: Condvar,
     /// Who closes waits here for the threads to end.
@@ -35,20 +39,26 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
-    slots: usize,
-    slot_bytes: usize,
+    sizes: Sizes,
     threads: usize,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Ring> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a lent slot back.
-    pub(super) fn release(&self, slot: Arc<Slot>) {
-        self.lock().release(slot);
+    /// Takes lent memory back; nobody is waited for who still works on it.
+    pub(super) fn release(&self, memory: Memory) {
+        if let Some(uses) = memory.uses() {
+            uses.retire();
+        }
+        let left = self.lock().release(memory);
         self.work.notify_all();
+        self.sealed.notify_one();
+        if let Some(memory) = left.filter(|memory| memory.uses().is_some()) {
+            let_go(memory);
+        }
     }
 }
 
@@ -78,7 +88,8 @@ impl Loader {
     ///
     /// # Errors
     /// `Argument` where options contradict each other or the data; `NotFound` for a category or entry that
-    /// a subject lacks; `Memory` where the slots do not fit.
+    /// a subject lacks; `Memory` where the slots do not fit; `NoDevice` or `Device` where batches for a GPU
+    /// are asked for; `Unsupported`.
     pub fn new(sampler: Arc<Sampler>, options: LoaderOptions) -> Result<Self> {
         if options.threads > THREAD_LIMIT {
             let text = format!("threads is {}, expected at most {THREAD_LIMIT}", options.threads);
@@ -87,23 +98,18 @@ impl Loader {
         let plan = Arc::new(Plan::new(sampler, options.epoch)?);
         let layout = Layout::new(&plan, &options)?;
         let row_bytes = layout.row_bytes()?;
-        let slots = options.prefetch.max(1).saturating_add(1);
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
-        check_memory(Slot::needed_bytes(rows, &row_bytes).saturating_mul(slots as u128)).map_err(
-            |error| error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)")),
-        )?;
-        let memory = (0..slots).map(|_| Slot::new(rows, &row_bytes).map(Arc::new));
-        let memory: Vec<Arc<Slot>> = memory.collect::<Result<_>>()?;
+        let pools = Pools::new(&options, rows, &row_bytes)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
-            slots,
-            slot_bytes: memory.iter().map(|slot| slot.byte_len()).sum(),
+            sizes: pools.sizes,
             threads,
-            ring: Mutex::new(Ring::new(memory)),
+            ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
             plan,
             layout,
             options,
             work: Condvar::new(),
+            sealed: Condvar::new(),
             ready: Condvar::new(),
             ended: Condvar::new(),
             counters: Counters::default(),
@@ -146,12 +152,17 @@ impl Loader {
             return Err(Error::state("the loader is closed"));
         }
         self.process.get_or_init(Process::current);
-        while ring.workers < shared.threads {
+        let (fill, send) = (shared.threads, usize::from(ring.has_uploads()));
+        while ring.workers < fill + send {
             let own = Arc::clone(shared);
             let name = format!("voxfeed-{}", ring.workers);
+            let run = if ring.workers < fill { worker::run } else { upload::run };
             std::thread::Builder::new()
                 .name(name)
-                .spawn(move || worker::run(&own))
+                .spawn(move || {
+                    run(&own);
+                    leave(&own);
+                })
                 .map_err(|cause| Error::memory(format!("a thread cannot be started: {cause}")))?;
             ring.workers += 1;
         }
@@ -189,7 +200,7 @@ impl Loader {
                     None => {
                         drop(ring);
                         let batch =
-                            Batch::new(Arc::clone(shared), ready.slot, (ready.samples, ready.extents));
+                            Batch::new(Arc::clone(shared), ready.memory, (ready.samples, ready.extents));
                         count(&shared.counters, &batch);
                         Ok(Next::Batch(batch))
                     }
@@ -294,12 +305,17 @@ impl Loader {
             work_ns: counters.work_ns.load(Relaxed),
             idle_ns: counters.idle_ns.load(Relaxed),
             held: shared.lock().held as u64,
-            slots: shared.slots as u64,
-            slot_bytes: shared.slot_bytes as u64,
+            slots: shared.sizes.slots as u64,
+            slot_bytes: shared.sizes.host_bytes as u64,
             cache_hits,
             cache_misses,
             cache_bytes: decoded.byte_len(),
             scratch_bytes: counters.scratch_bytes.load(Relaxed),
+            pinned_bytes: shared.sizes.pinned_bytes as u64,
+            device_bytes: shared.sizes.device_bytes as u64,
+            uploads: counters.uploads.load(Relaxed),
+            upload_bytes: counters.upload_bytes.load(Relaxed),
+            event_waits: counters.event_waits.load(Relaxed),
         })
     }
 }
@@ -316,6 +332,18 @@ fn count(counters: &Counters, batch: &Batch) {
     add(&counters.bytes, bytes as u64);
 }
 
+/// Lets go of memory that a GPU may still work on, which waits for it: on a thread of its own.
+fn let_go(memory: Memory) {
+    let memory = Arc::new(Mutex::new(Some(memory)));
+    let own = Arc::clone(&memory);
+    let take = |memory: &Mutex<Option<Memory>>| memory.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let begun = std::thread::Builder::new().name("voxfeed-reaper".to_owned()).spawn(move || drop(take(&own)));
+    if begun.is_err() {
+        // Without a thread the memory is kept: a release does not wait.
+        std::mem::forget(take(&memory));
+    }
+}
+
 /// Tells the threads to end.
 fn end(shared: &Shared) {
     let mut ring = shared.lock();
@@ -323,7 +351,22 @@ fn end(shared: &Shared) {
     ring.closed = true;
     drop(ring);
     shared.work.notify_all();
+    shared.sealed.notify_all();
     shared.ready.notify_all();
+}
+
+/// Ends a thread; the last one gives the slots back that nobody holds.
+fn leave(shared: &Shared) {
+    let mut ring = shared.lock();
+    if ring.workers == 1 {
+        let free = ring.dissolve();
+        drop(ring);
+        // Where a GPU works on them, this waits: here, and not where the loader is freed.
+        drop(free);
+        ring = shared.lock();
+    }
+    ring.workers -= 1;
+    shared.ended.notify_all();
 }
 
 impl Drop for Loader {

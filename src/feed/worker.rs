@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
+use crate::device::{Gpu, Here};
 use crate::error::{Error, Result};
 use crate::feed::foresight::Watch;
 use crate::feed::loader::Shared;
@@ -18,16 +19,27 @@ struct Bench {
     reader: Reader,
     scratch: Vec<u8>,
     watch: Watch,
+    /// The GPU, once it is this thread's.
+    here: Option<Here>,
 }
 
 impl Bench {
+    /// The GPU on this thread.
+    fn here(&mut self, gpu: Gpu) -> Result<&Here> {
+        let here = match self.here.take() {
+            Some(here) => here,
+            None => gpu.settle()?,
+        };
+        Ok(self.here.insert(here))
+    }
+
     fn byte_len(&self) -> usize {
         self.reader.byte_len() + self.scratch.capacity()
     }
 }
 
 /// Fills rows until the loader is closed.
-pub(super) fn run(shared: &Arc<Shared>) {
+pub(super) fn run(shared: &Shared) {
     let mut bench = Bench::default();
     let mut counted = 0;
     while let Some((ticket, patience)) = next_ticket(shared) {
@@ -43,7 +55,7 @@ pub(super) fn run(shared: &Arc<Shared>) {
         let scratch_bytes = bench.byte_len() as u64;
         add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
         counted = scratch_bytes;
-        let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ring = shared.lock();
         let finished = match outcome.transpose() {
             Some(outcome) => ring.finish(ticket, outcome),
             None => ring.put_off(ticket),
@@ -51,19 +63,19 @@ pub(super) fn run(shared: &Arc<Shared>) {
         drop(ring);
         match finished {
             Finished::Row => {}
-            Finished::Batch => shared.ready.notify_all(),
+            Finished::Batch => {
+                shared.ready.notify_all();
+                shared.sealed.notify_one();
+            }
             Finished::Slot => shared.work.notify_all(),
         }
     }
     add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
-    let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
-    ring.workers -= 1;
-    shared.ended.notify_all();
 }
 
 /// Waits for a row to fill; none when the loader is closed.
 fn next_ticket(shared: &Shared) -> Option<(Ticket, Patience)> {
-    let mut ring = shared.ring.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ring = shared.lock();
     loop {
         if ring.closed {
             return None;
@@ -91,6 +103,10 @@ fn fill(
         if let Ok(sample) = epoch.sample(place) {
             foresee(shared, &sample, bench);
         }
+    }
+    if let Some(uses) = ticket.slot.uses() {
+        let waited = uses.wait(bench.here(uses.gpu())?)?;
+        add(&shared.counters.event_waits, waited);
     }
     let sample = epoch.sample(ticket.place)?;
     let named = |error: Error| {
