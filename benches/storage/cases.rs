@@ -77,7 +77,8 @@ impl Case<'_> {
     /// The bytes that may be kept decoded; 0 is the library's default.
     pub(crate) fn cache_bytes(&self, data: &Data) -> u64 {
         let whole = self.format.kind == "whole";
-        let subject = data.subject_bytes();
+        // The voxels and, where a file is kept as it is inflated, its headers.
+        let subject = data.subject_bytes() + (1 << 16);
         match (self.state, self.task) {
             (State::Plain | State::Device | State::Cached, _) => 2 * data.subjects as u64 * subject,
             // Three subjects are more than the threads work on, and fewer than there are.

@@ -75,6 +75,8 @@ pub struct Decoded {
     budget: usize,
     shards: [Mutex<Shard>; SHARDS],
     byte_len: AtomicUsize,
+    /// The bytes that are being decoded to be kept.
+    decoding: AtomicUsize,
     turns: AtomicU64,
     volumes: AtomicU64,
 }
@@ -86,6 +88,7 @@ impl Decoded {
             budget: usize::try_from(budget).unwrap_or(usize::MAX),
             shards: std::array::from_fn(|_| Mutex::default()),
             byte_len: AtomicUsize::new(0),
+            decoding: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
             volumes: AtomicU64::new(0),
         }
@@ -122,8 +125,9 @@ impl Decoded {
 
     /// The decoded bytes of a part: kept from before, or `len` of them made now by `decode`, which writes all.
     ///
-    /// A part that is larger than the budget is decoded and not kept. Nothing where another thread decodes
-    /// the part and this one has no patience.
+    /// A part that is larger than the budget is decoded and not kept. Nothing where this thread has no
+    /// patience and another one decodes the part, or others decode so much that this part would push out
+    /// what they decode it for.
     ///
     /// # Errors
     /// Those of `decode`, nothing being kept then; `Memory` where there is none for the part.
@@ -150,9 +154,15 @@ impl Decoded {
             self.shard(part).hits += 1;
             return Ok(Some(Arc::clone(bytes)));
         }
-        self.shard(part).misses += 1;
         let keep = len <= self.budget;
+        if patience == Patience::Leave && keep && !self.has_room_ahead(len) {
+            drop(kept);
+            self.settle(part, &place, None);
+            return Ok(None);
+        }
+        self.shard(part).misses += 1;
         let spare = if keep {
+            self.decoding.fetch_add(len, Ordering::Relaxed);
             self.byte_len.fetch_add(len, Ordering::Relaxed);
             self.trim(len)
         } else {
@@ -167,12 +177,24 @@ impl Decoded {
         }
         drop(kept);
         let settled = self.settle(part, &place, made.as_ref().ok().filter(|_| keep));
+        if keep {
+            self.decoding.fetch_sub(len, Ordering::Relaxed);
+        }
         if keep && !settled {
             self.byte_len.fetch_sub(len, Ordering::Relaxed);
         }
         // Parts that were decoded at the same time may together be more than the budget.
         self.trim(0);
         made.map(Some)
+    }
+
+    /// Whether a part can be decoded beside those that are being decoded, with room left for one that has just
+    /// been and that others still look for.
+    fn has_room_ahead(&self, len: usize) -> bool {
+        match self.decoding.load(Ordering::Relaxed) {
+            0 => true,
+            others => len.saturating_mul(2).saturating_add(others) <= self.budget,
+        }
     }
 
     /// Whether a part is kept or being decoded, which does not count as a use of it.
@@ -359,6 +381,24 @@ mod tests {
         });
         assert_eq!(decoded.kept(part(1)).unwrap()[..], [7; 10]);
         assert_eq!(decoded.hits_and_misses(), (2, 1));
+    }
+
+    #[test]
+    fn parts_that_would_push_each_other_out_are_not_decoded_at_once_without_need() {
+        let decoded = Decoded::new(100);
+        let get = |number, patience| {
+            let none = |_: &mut [u8]| Ok(());
+            decoded.get(part(number), 40, patience, none).unwrap().is_some()
+        };
+        let outer = |_: &mut [u8]| {
+            assert!(!get(1, Patience::Leave), "a third of 40 would not fit 100");
+            assert!(get(2, Patience::Wait), "who waits is not refused");
+            assert!(get(2, Patience::Leave), "what is kept needs no room");
+            Ok(())
+        };
+        decoded.get(part(0), 40, Patience::Leave, outer).unwrap().unwrap();
+        assert!(get(1, Patience::Leave), "nobody else decodes now");
+        assert_eq!((decoded.byte_len(), decoded.hits_and_misses()), (80, (1, 3)));
     }
 
     #[test]
