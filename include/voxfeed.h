@@ -56,6 +56,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** DLPack's, from its own header dlpack.h, which may be included before or after this one. */
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+
 /** The version that a program is compiled with; vxf_version_string() tells what it runs with. */
 #define VXF_VERSION_MAJOR 0
 #define VXF_VERSION_MINOR 1
@@ -221,6 +225,12 @@ typedef int32_t vxf_device;
 #define VXF_DEVICE_CUDA 2
 /** Host memory that a CUDA device copies from directly. */
 #define VXF_DEVICE_CUDA_HOST 3
+
+/**
+ * A CUstream or cudaStream_t. NULL and (void*)1 are the legacy default stream, (void*)2 the thread's own default
+ * stream, (void*)-1 is none: the call waits on the host.
+ */
+typedef void *vxf_stream;
 
 /**
  * A view of an array: who made it owns the memory.
@@ -772,6 +782,44 @@ vxf_status vxf_batch_retain(const vxf_batch *batch, vxf_batch **out);
 
 /** Releases a handle; the last one gives the memory back to the loader. NULL is allowed. */
 void vxf_batch_release(vxf_batch *batch);
+
+/**
+ * In flags: pinned memory is named host memory, for readers that know no pinned device; the default of
+ * vxf_batch_dlpack_legacy().
+ */
+#define VXF_DLPACK_PINNED_AS_CPU 1
+
+/** In flags: pinned memory is named as such (kDLCUDAHost); the default of vxf_batch_dlpack(). */
+#define VXF_DLPACK_PINNED_AS_PINNED 2
+
+/** In flags: the stream is left alone; you have waited for the batch already, or will before you read it. */
+#define VXF_DLPACK_NO_WAIT 4
+
+/**
+ * Hands one category of a batch out as a DLPack 1.0 tensor, without a copy; a NULL category is the first.
+ *
+ * The data begin at the first element (byte_offset is 0), strides are set, nothing is read-only. Owned by the
+ * caller, whose deleter call, on any thread, lets go of the batch; until then it keeps its memory, though the
+ * batch and the loader were freed.
+ * The stream waits for the batch as in vxf_batch_wait(), and is remembered like there: a deleter names no stream.
+ * Errors: ERR_NOT_FOUND for the category, ERR_UNSUPPORTED for unknown flags.
+ */
+vxf_status vxf_batch_dlpack(const vxf_batch *batch,
+                            const char *category,
+                            uint32_t flags,
+                            vxf_stream stream,
+                            struct DLManagedTensorVersioned **out);
+
+/**
+ * As vxf_batch_dlpack(), in the struct of DLPack before 1.0, which PyTorch's at::fromDLPack reads.
+ *
+ * Pinned memory is named host memory unless flags say otherwise: most readers of this struct know no other.
+ */
+vxf_status vxf_batch_dlpack_legacy(const vxf_batch *batch,
+                                   const char *category,
+                                   uint32_t flags,
+                                   vxf_stream stream,
+                                   struct DLManagedTensor **out);
 
 /** The order of an epoch. */
 typedef int32_t vxf_order;

@@ -32,6 +32,8 @@ pub mod transform;
 
 pub mod batch;
 
+pub mod dlpack;
+
 pub mod loader_options;
 
 pub mod loader;

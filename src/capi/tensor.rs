@@ -59,6 +59,10 @@ impl vxf_device {
     pub const CUDA_HOST: vxf_device = vxf_device(3);
 }
 
+/// A CUstream or cudaStream_t. NULL and (void*)1 are the legacy default stream, (void*)2 the thread's own default
+/// stream, (void*)-1 is none: the call waits on the host.
+pub type vxf_stream = *mut c_void;
+
 /// The most axes of a tensor: batch, channel and six spatial ones.
 pub const VXF_MAX_NDIM: usize = 8;
 /// The most spatial axes of a volume.

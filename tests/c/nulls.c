@@ -69,6 +69,8 @@ static void nulls(void) {
     vxf_loader_stats stats;
     vxf_dataset *made = NULL;
     vxf_batch *again = NULL;
+    struct DLManagedTensorVersioned *exported = NULL;
+    struct DLManagedTensor *legacy = NULL;
     const char *text = NULL;
     size_t size = 0;
     uint64_t value;
@@ -184,6 +186,10 @@ static void nulls(void) {
     FAILS(vxf_batch_samples(batch, samples, 0), VXF_STATUS_ERR_BUFFER);
     HANDLE(vxf_batch_retain(NULL, &again));
     ARGUMENT(vxf_batch_retain(batch, NULL));
+    HANDLE(vxf_batch_dlpack(NULL, NULL, 0, NULL, &exported));
+    ARGUMENT(vxf_batch_dlpack(batch, NULL, 0, NULL, NULL));
+    HANDLE(vxf_batch_dlpack_legacy(NULL, NULL, 0, NULL, &legacy));
+    ARGUMENT(vxf_batch_dlpack_legacy(batch, NULL, 0, NULL, NULL));
 
     HANDLE(vxf_assembler_new(NULL, NULL, &assembler));
     ARGUMENT(vxf_assembler_new(loader, NULL, NULL));
