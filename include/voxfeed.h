@@ -821,6 +821,14 @@ vxf_status vxf_batch_dlpack_legacy(const vxf_batch *batch,
                                    vxf_stream stream,
                                    struct DLManagedTensor **out);
 
+/**
+ * The destructor of a Python capsule that owns an export, named "dltensor" or "dltensor_versioned": frees the export
+ * unless a reader has taken it out, which renames the capsule.
+ *
+ * For faces of this library in Python, whose own code cannot run while an exception is on its way. NULL is allowed.
+ */
+void vxf_dlpack_capsule_free(void *capsule);
+
 /** The order of an epoch. */
 typedef int32_t vxf_order;
 /** As the sampler numbers them. */

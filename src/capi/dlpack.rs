@@ -11,6 +11,7 @@ use crate::capi::status::vxf_status;
 use crate::capi::tensor::{VXF_MAX_NDIM, vxf_device, vxf_stream, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::feed::Batch;
+use crate::sys::capsule_content;
 
 /// In flags: pinned memory is named host memory, for readers that know no pinned device; the default of
 /// vxf_batch_dlpack_legacy().
@@ -205,4 +206,20 @@ pub unsafe extern "C" fn vxf_batch_dlpack_legacy(
 ) -> vxf_status {
     let _ = stream;
     guard_done(|| export(batch, category, flags, out))
+}
+
+/// The destructor of a Python capsule that owns an export, named "dltensor" or "dltensor_versioned": frees the export
+/// unless a reader has taken it out, which renames the capsule.
+///
+/// For faces of this library in Python, whose own code cannot run while an exception is on its way. NULL is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_dlpack_capsule_free(capsule: *mut c_void) {
+    guard_silent(|| {
+        // SAFETY: by the contract the interpreter calls this for a capsule that it is freeing.
+        let versioned = unsafe { capsule_content(capsule, c"dltensor_versioned") };
+        // SAFETY: as above.
+        let legacy = unsafe { capsule_content(capsule, c"dltensor") };
+        reclaim(versioned.unwrap_or(std::ptr::null_mut()).cast::<Export<DLManagedTensorVersioned>>());
+        reclaim(legacy.unwrap_or(std::ptr::null_mut()).cast::<Export<DLManagedTensor>>());
+    });
 }

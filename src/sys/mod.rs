@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod block_stream;
+mod capsule;
 mod control_group;
 mod convert;
 pub mod cuda;
@@ -25,6 +26,7 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
+pub use capsule::capsule_content;
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};

@@ -234,6 +234,7 @@ static void nulls(void) {
     vxf_sampler_free(NULL);
     vxf_transform_free(NULL);
     vxf_batch_release(NULL);
+    vxf_dlpack_capsule_free(NULL);
     vxf_loader_free(NULL);
     vxf_assembler_free(NULL);
     vxf_writer_free(NULL);
