@@ -227,12 +227,6 @@ typedef int32_t vxf_device;
 #define VXF_DEVICE_CUDA_HOST 3
 
 /**
- * A CUstream or cudaStream_t. NULL and (void*)1 are the legacy default stream, (void*)2 the thread's own default
- * stream, (void*)-1 is none: the call waits on the host.
- */
-typedef void *vxf_stream;
-
-/**
  * A view of an array: who made it owns the memory.
  *
  * Axes are listed slowest first, so a batch is (batch, channel, depth, height, width).
@@ -755,10 +749,13 @@ typedef struct vxf_batch vxf_batch;
 /**
  * Writes the view of one category's tensor; a NULL category is the first. Set struct_size first.
  *
- * Borrowed: the memory is valid until the batch's last reference is released. You may write to it.
+ * Borrowed: the memory is valid until the batch's last reference is released. You may write to it. On a
+ * CUDA device the voxels are there when a stream has waited for them: see vxf_batch_wait().
  * Errors: ERR_NOT_FOUND for the category; the message lists those that the batch has.
  */
-vxf_status vxf_batch_tensor(const vxf_batch *batch, const char *category, vxf_tensor *out);
+vxf_status vxf_batch_tensor(const vxf_batch *batch,
+                            const char *category,
+                            vxf_tensor *out);
 
 /**
  * Writes the names of the batch's categories, in order, as JSON: ["images", "labels"].
@@ -777,11 +774,72 @@ vxf_status vxf_batch_len(const vxf_batch *batch, uint64_t *out);
  */
 vxf_status vxf_batch_samples(const vxf_batch *batch, vxf_sample *out, uint64_t capacity);
 
+/**
+ * Copies one category's voxels to host memory and waits for that; a NULL category is the first.
+ *
+ * to is dense and has the dtype and the shape of vxf_batch_tensor(). The copy is of what the loader wrote:
+ * synchronise streams of yours that change the batch before.
+ * Errors: ERR_NOT_FOUND for the category; ERR_ARGUMENT where dtype or shape are others; ERR_UNSUPPORTED for
+ * memory that is not dense or not the host's; ERR_DEVICE.
+ */
+vxf_status vxf_batch_copy_to(const vxf_batch *batch,
+                             const char *category,
+                             const vxf_tensor *to);
+
 /** Makes another handle of the same batch; each handle is released on its own. */
 vxf_status vxf_batch_retain(const vxf_batch *batch, vxf_batch **out);
 
-/** Releases a handle; the last one gives the memory back to the loader. NULL is allowed. */
+/**
+ * Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
+ *
+ * It waits for nothing. Work on streams that vxf_batch_wait() or vxf_batch_record_stream() was told of may
+ * still be under way: the memory is used again when it is done. Other streams must be done before.
+ */
 void vxf_batch_release(vxf_batch *batch);
+
+/**
+ * A cudaStream_t or CUstream of the caller's, by value.
+ *
+ * NULL and (void *)1 are the legacy default stream, (void *)2 is the calling thread's own default stream: a
+ * program that is compiled with CUDA_API_PER_THREAD_DEFAULT_STREAM must pass 2 for its stream 0. (void *)-1
+ * is no stream but the host. A stream must live until the batches that it was used with are released.
+ */
+typedef void *vxf_stream;
+
+/**
+ * Lets a stream wait for the batch, so that work it is given from now on finds the voxels; call it first.
+ *
+ * Only the device waits, and this call for nothing, unless the stream is (void *)-1: then it returns when
+ * the voxels are there. The stream is remembered as by vxf_batch_record_stream(). A batch in host memory is
+ * there already. Errors: ERR_DEVICE where copying failed or the driver refuses the stream; ERR_FORKED.
+ */
+vxf_status vxf_batch_wait(const vxf_batch *batch,
+                          vxf_stream stream);
+
+/**
+ * Notes that a stream works on the batch: after the release its memory is used again when that is done.
+ *
+ * For further streams than the one that waited. In plain host memory it does nothing.
+ * Errors: ERR_DEVICE where the driver refuses; ERR_FORKED.
+ */
+vxf_status vxf_batch_record_stream(const vxf_batch *batch,
+                                   vxf_stream stream);
+
+/**
+ * Writes the CUevent or cudaEvent_t that is past when the voxels are there, for those who wait on their own.
+ *
+ * Borrowed, valid until the batch's last reference is released. Tell vxf_batch_record_stream() of the streams
+ * that wait for it. Errors: ERR_UNSUPPORTED for a batch in host memory, which is there already.
+ */
+vxf_status vxf_batch_ready_event(const vxf_batch *batch,
+                                 void **out);
+
+/**
+ * Tells whether the voxels are there: OK, or NOT_READY while they are being copied. It does not wait.
+ *
+ * Errors: ERR_DEVICE where copying failed; ERR_FORKED.
+ */
+vxf_status vxf_batch_query(const vxf_batch *batch);
 
 /**
  * In flags: pinned memory is named host memory, for readers that know no pinned device; the default of
@@ -828,6 +886,38 @@ vxf_status vxf_batch_dlpack_legacy(const vxf_batch *batch,
  * For faces of this library in Python, whose own code cannot run while an exception is on its way. NULL is allowed.
  */
 void vxf_dlpack_capsule_free(void *capsule);
+
+/** Gives pinned memory of this many bytes, aligned to 64, or NULL. */
+typedef void *(*vxf_pinned_allocate)(uint64_t bytes, void *user_data);
+
+/** Takes back what allocate gave. */
+typedef void (*vxf_pinned_release)(void *memory, uint64_t bytes, void *user_data);
+
+/**
+ * The caller's own pool of pinned memory. The layout is final.
+ *
+ * A loader allocates while it is made; it releases when it and its batches are gone, on any thread, so the
+ * functions and user_data must stay as long, and may not unwind or jump out.
+ */
+typedef struct {
+    /** Gives memory. */
+    vxf_pinned_allocate allocate;
+    /** Takes it back. */
+    vxf_pinned_release release;
+    /** Given to both. */
+    void *user_data;
+} vxf_pinned_allocator;
+
+/**
+ * Gives zeroed pinned memory of this many bytes; vxf_pinned_free() takes it back.
+ *
+ * It can be slow and may wait for the device: allocate once, not in a loop.
+ * Errors: ERR_NO_DEVICE where there is no CUDA device, ERR_MEMORY, ERR_DEVICE.
+ */
+vxf_status vxf_pinned_alloc(uint64_t bytes, void **out);
+
+/** Takes memory of vxf_pinned_alloc() back; it may wait for the device. NULL and other memory is left alone. */
+void vxf_pinned_free(void *memory);
 
 /** The order of an epoch. */
 typedef int32_t vxf_order;
@@ -898,6 +988,15 @@ typedef int32_t vxf_consumer;
  */
 #define VXF_CONSUMER_DEVICE 1
 
+/** Where the voxels of batches on a device become what the batches hold: their dtype, and the first steps. */
+typedef int32_t vxf_cast;
+/** Where fewer bytes have to be copied. */
+#define VXF_CAST_AUTO 0
+/** On the host, before they are copied. */
+#define VXF_CAST_HOST 1
+/** On the device: they are copied as they are stored. */
+#define VXF_CAST_DEVICE 2
+
 /** How one category is fed. The layout is final; a struct of zeros and a name is all defaults. */
 typedef struct {
     /** The category: "images". */
@@ -954,9 +1053,12 @@ typedef struct {
     const vxf_category *categories;
     /** The number of categories. */
     uint64_t category_count;
-    /** Where batches lie: host memory so far, VXF_DEVICE_DEFAULT or VXF_DEVICE_CPU. */
+    /**
+     * Where batches lie: in host memory, in pinned host memory, or on a CUDA device, to which they are
+     * copied ahead of time: see vxf_batch_wait().
+     */
     vxf_device device;
-    /** The device's number. */
+    /** The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from. */
     int32_t device_id;
     /**
      * Within windows of so many samples of the epoch, those of one subject that lie near each other follow
@@ -965,6 +1067,12 @@ typedef struct {
     uint32_t group_window;
     /** Who reads the batches. */
     vxf_consumer consumer;
+    /** VXF_DEVICE_CUDA: where voxels become what the batch holds of them. */
+    vxf_cast cast;
+    /** Room, 0. */
+    uint32_t reserved;
+    /** VXF_DEVICE_CUDA and VXF_DEVICE_CUDA_HOST: where pinned memory is had from; NULL for the driver. */
+    const vxf_pinned_allocator *pinned;
 } vxf_loader_options;
 
 /**
@@ -1018,6 +1126,16 @@ typedef struct {
      * such volumes); mapped files are the system's cache.
      */
     uint64_t scratch_bytes;
+    /** The bytes of pinned memory: those of slot_bytes, or none. */
+    uint64_t pinned_bytes;
+    /** The bytes of a device's memory. */
+    uint64_t device_bytes;
+    /** Batches that were sent to a device. */
+    uint64_t uploads;
+    /** The bytes that were sent to a device. */
+    uint64_t upload_bytes;
+    /** How often a thread of the library had to wait until a device was done with memory to be filled again. */
+    uint64_t event_waits;
 } vxf_loader_stats;
 
 /** Writes the defaults into options of struct_size bytes. */
@@ -1029,7 +1147,8 @@ vxf_status vxf_loader_options_init(vxf_loader_options *options, size_t struct_si
  * The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
  * Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
  * entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
- * ERR_NO_DEVICE, ERR_UNSUPPORTED.
+ * ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_DEVICE,
+ * ERR_UNSUPPORTED.
  */
 vxf_status vxf_loader_new(const vxf_sampler *sampler,
                           const vxf_loader_options *options,
@@ -1179,6 +1298,19 @@ vxf_status vxf_assembler_new(const vxf_loader *loader,
 vxf_status vxf_assembler_add(vxf_assembler *assembler,
                              const vxf_batch *batch,
                              const vxf_tensor *prediction);
+
+/**
+ * As vxf_assembler_add(), for a prediction on a CUDA device that work on this stream makes.
+ *
+ * It waits for nothing: the prediction comes to the host when the stream is done with it, and takes its place
+ * in the volumes before they are taken. Its memory may be changed by later work on the same stream, and freed
+ * in the stream's order. With (void *)-1 for a stream the prediction is there already. Host memory is added
+ * as by vxf_assembler_add(). Errors: those of vxf_assembler_add(); ERR_DEVICE.
+ */
+vxf_status vxf_assembler_add_async(vxf_assembler *assembler,
+                                   const vxf_batch *batch,
+                                   const vxf_tensor *prediction,
+                                   vxf_stream stream);
 
 /** As vxf_assembler_add(), for samples that were kept from vxf_batch_samples(). */
 vxf_status vxf_assembler_add_samples(vxf_assembler *assembler,

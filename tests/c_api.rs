@@ -196,6 +196,7 @@ fn structs_have_the_same_size_in_c_and_rust_and_no_padding() {
     use voxfeed::capi::library::vxf_error_info;
     use voxfeed::capi::loader::vxf_loader_stats;
     use voxfeed::capi::loader_options::{vxf_category, vxf_loader_options};
+    use voxfeed::capi::pinned::vxf_pinned_allocator;
     use voxfeed::capi::sampler::vxf_sampler_options;
     use voxfeed::capi::tensor::{vxf_sample, vxf_tensor};
     use voxfeed::capi::volume::{vxf_region, vxf_volume_info};
@@ -213,6 +214,7 @@ fn structs_have_the_same_size_in_c_and_rust_and_no_padding() {
         vxf_loader_stats,
         vxf_montage_column,
         vxf_montage_options,
+        vxf_pinned_allocator,
         vxf_region,
         vxf_sample,
         vxf_sampler_options,

@@ -68,7 +68,7 @@ _CHOICES = {
     "on_error": dict([("continue", 0), ("stop", 1)]),
     "ragged": dict(error=0, pad=1),
     "thin_axis": dict(drop=0, keep=1),
-    "consumer": dict(cpu=0, device=1),
+    "consumer": dict(cpu=0, device=1), "cast": dict(auto=0, host=1, device=2),
     "padding": dict(zero=0, constant=1, edge=2, reflect=3, symmetric=4, wrap=5),
     "fit": dict(exact=0, saturate=1),
     "blend": dict(last=0, mean=1, gaussian=2),
@@ -200,7 +200,8 @@ class _LoaderStats(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("threads", c_uint32)] + [
         (name, c_uint64) for name in (
             "batches", "samples", "bytes", "errors", "waits", "wait_ns", "work_ns", "idle_ns", "held", "slots",
-            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes", "scratch_bytes")]
+            "slot_bytes", "cache_hits", "cache_misses", "cache_bytes", "scratch_bytes", "pinned_bytes",
+            "device_bytes", "uploads", "upload_bytes", "event_waits")]
 
 
 class _DatasetOptions(ctypes.Structure):
@@ -226,13 +227,22 @@ class _Category(ctypes.Structure):
                 ("squeeze_channel", c_uint32), ("reserved", c_uint64 * 4)]
 
 
+_PINNED_ALLOCATE = ctypes.CFUNCTYPE(c_void_p, c_uint64, c_void_p)
+_PINNED_RELEASE = ctypes.CFUNCTYPE(None, c_void_p, c_uint64, c_void_p)
+
+
+class _PinnedAllocator(ctypes.Structure):
+    _fields_ = [("allocate", _PINNED_ALLOCATE), ("release", _PINNED_RELEASE), ("user_data", c_void_p)]
+
+
 class _LoaderOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("batch_size", c_uint32), ("prefetch", c_uint32),
                 ("threads", c_uint32), ("order", c_int32), ("last_batch", c_int32), ("on_error", c_int32),
                 ("ragged", c_int32), ("thin_axis", c_int32), ("endless", c_uint32), ("rank", c_uint32),
                 ("world_size", c_uint32), ("seed", c_uint64), ("transform", POINTER(_Transform)),
                 ("categories", POINTER(_Category)), ("category_count", c_uint64), ("device", c_int32),
-                ("device_id", c_int32), ("group_window", c_uint32), ("consumer", c_int32)]
+                ("device_id", c_int32), ("group_window", c_uint32), ("consumer", c_int32), ("cast", c_int32),
+                ("reserved", c_uint32), ("pinned", POINTER(_PinnedAllocator))]
 
 
 class _AssemblerOptions(ctypes.Structure):
@@ -304,8 +314,15 @@ def _functions():
         ("batch_categories", status, [batch, p(text)]),
         ("batch_len", status, [batch, p(u64)]),
         ("batch_samples", status, [batch, p(_Sample), u64]),
+        ("batch_copy_to", status, [batch, text, tensor]),
         ("batch_retain", status, [batch, p(batch)]),
         ("batch_release", None, [batch]),
+        ("batch_wait", status, [batch, stream]),
+        ("batch_record_stream", status, [batch, stream]),
+        ("batch_ready_event", status, [batch, p(c_void_p)]),
+        ("batch_query", status, [batch]),
+        ("pinned_alloc", status, [u64, p(c_void_p)]),
+        ("pinned_free", None, [c_void_p]),
         ("batch_dlpack", status, [batch, text, c_uint32, stream, p(c_void_p)]),
         ("batch_dlpack_legacy", status, [batch, text, c_uint32, stream, p(c_void_p)]),
         ("dlpack_capsule_free", None, [c_void_p]),
@@ -323,6 +340,7 @@ def _functions():
         ("assembler_options_init", status, [p(_AssemblerOptions), size]),
         ("assembler_new", status, [loader, p(_AssemblerOptions), p(assembler)]),
         ("assembler_add", status, [assembler, batch, tensor]),
+        ("assembler_add_async", status, [assembler, batch, tensor, c_void_p]),
         ("assembler_add_samples", status, [assembler, p(_Sample), u64, tensor]),
         ("assembler_next_complete", status, [assembler, p(u64)]),
         ("assembler_shape", status, [assembler, u64, tensor]),
@@ -634,7 +652,7 @@ class BatchArray(Array):
             flags = _PINNED_AS_CPU
         if self._device == 2 and stream == 0:
             raise BufferError("stream is 0, which says no stream: 1 is the legacy default one, 2 the thread's own")
-        if stream == -1:
+        if stream == -1 or (stream is None and self._device != 2):
             stream, flags = None, flags | _NO_WAIT
         export, name = _lib.batch_dlpack_legacy, _LEGACY
         if max_version is not None and tuple(max_version) >= (1, 0):

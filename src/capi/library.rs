@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use crate::capi::guard::{guard_done, with_last};
 use crate::capi::handle::{Sized32, write, write_sized};
 use crate::capi::status::{NAMES, vxf_status};
-use crate::device::cuda_device_count;
+use crate::device::gpu_count;
 
 /// Told of what is done, of how much, on the thread that called; anything but 0 stops.
 pub type vxf_progress = Option<unsafe extern "C" fn(done: u64, total: u64, user_data: *mut c_void) -> i32>;
@@ -141,5 +141,5 @@ pub unsafe extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_st
 /// Errors: ERR_ARGUMENT where out is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_cuda_device_count(out: *mut i32) -> vxf_status {
-    guard_done(|| write(out, cuda_device_count().map_or(0, |count| count as i32)))
+    guard_done(|| write(out, gpu_count().map_or(0, |count| count as i32)))
 }

@@ -48,7 +48,8 @@ pub unsafe extern "C" fn vxf_loader_options_init(
 /// The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
 /// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
 /// entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
-/// ERR_NO_DEVICE, ERR_UNSUPPORTED.
+/// ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_DEVICE,
+/// ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_new(
     sampler: *const vxf_sampler,
@@ -203,6 +204,16 @@ pub struct vxf_loader_stats {
     /// that the loader has of memory, however large the volumes are, but for seek indexes (some hundredths of
     /// such volumes); mapped files are the system's cache.
     pub scratch_bytes: u64,
+    /// The bytes of pinned memory: those of slot_bytes, or none.
+    pub pinned_bytes: u64,
+    /// The bytes of a device's memory.
+    pub device_bytes: u64,
+    /// Batches that were sent to a device.
+    pub uploads: u64,
+    /// The bytes that were sent to a device.
+    pub upload_bytes: u64,
+    /// How often a thread of the library had to wait until a device was done with memory to be filled again.
+    pub event_waits: u64,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -241,6 +252,11 @@ pub unsafe extern "C" fn vxf_loader_get_stats(
             cache_misses: stats.cache_misses,
             cache_bytes: stats.cache_bytes,
             scratch_bytes: stats.scratch_bytes,
+            pinned_bytes: stats.pinned_bytes,
+            device_bytes: stats.device_bytes,
+            uploads: stats.uploads,
+            upload_bytes: stats.upload_bytes,
+            event_waits: stats.event_waits,
             ..vxf_loader_stats::initial()
         };
         write_sized(out, info)

@@ -6,11 +6,12 @@ use std::ffi::c_char;
 
 use crate::capi::dataset::unknown;
 use crate::capi::handle::{Sized32, array, check_room, text};
+use crate::capi::pinned::vxf_pinned_allocator;
 use crate::capi::tensor::{vxf_device, vxf_dtype};
 use crate::capi::transform::{chain, vxf_transform};
-use crate::device::cuda_device_count;
+use crate::device::Location;
 use crate::error::{Error, Result};
-use crate::feed::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
+use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 use crate::plan::{EpochOptions, LastBatch, Order};
 use crate::sys::Fit;
 use crate::voxel::{DType, Padding};
@@ -122,6 +123,20 @@ impl vxf_consumer {
     pub const DEVICE: vxf_consumer = vxf_consumer(1);
 }
 
+/// Where the voxels of batches on a device become what the batches hold: their dtype, and the first steps.
+#[repr(transparent)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct vxf_cast(pub i32);
+
+impl vxf_cast {
+    /// Where fewer bytes have to be copied.
+    pub const AUTO: vxf_cast = vxf_cast(0);
+    /// On the host, before they are copied.
+    pub const HOST: vxf_cast = vxf_cast(1);
+    /// On the device: they are copied as they are stored.
+    pub const DEVICE: vxf_cast = vxf_cast(2);
+}
+
 /// How one category is fed. The layout is final; a struct of zeros and a name is all defaults.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -182,15 +197,22 @@ pub struct vxf_loader_options {
     pub categories: *const vxf_category,
     /// The number of categories.
     pub category_count: u64,
-    /// Where batches lie: host memory so far, VXF_DEVICE_DEFAULT or VXF_DEVICE_CPU.
+    /// Where batches lie: in host memory, in pinned host memory, or on a CUDA device, to which they are
+    /// copied ahead of time: see vxf_batch_wait().
     pub device: vxf_device,
-    /// The device's number.
+    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from.
     pub device_id: i32,
     /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
     /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
     pub group_window: u32,
     /// Who reads the batches.
     pub consumer: vxf_consumer,
+    /// VXF_DEVICE_CUDA: where voxels become what the batch holds of them.
+    pub cast: vxf_cast,
+    /// Room, 0.
+    pub reserved: u32,
+    /// VXF_DEVICE_CUDA and VXF_DEVICE_CUDA_HOST: where pinned memory is had from; NULL for the driver.
+    pub pinned: *const vxf_pinned_allocator,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -219,6 +241,9 @@ unsafe impl Sized32 for vxf_loader_options {
             device_id: 0,
             group_window: 0,
             consumer: vxf_consumer::CPU,
+            cast: vxf_cast::AUTO,
+            reserved: 0,
+            pinned: std::ptr::null(),
         }
     }
 }
@@ -271,21 +296,20 @@ fn flag(field: &str, value: u32) -> Result<bool> {
     }
 }
 
-/// Host memory is what batches lie in so far.
-fn check_device(device: vxf_device) -> Result<()> {
+/// Where batches lie.
+fn location(device: vxf_device, id: i32) -> Result<Location> {
     match device {
-        vxf_device::DEFAULT | vxf_device::CPU => Ok(()),
-        vxf_device::CUDA | vxf_device::CUDA_HOST => {
-            cuda_device_count()?;
-            Err(Error::unsupported("batches in device memory are not in this version: use VXF_DEVICE_CPU"))
-        }
+        vxf_device::DEFAULT | vxf_device::CPU => Ok(Location::Host),
+        vxf_device::CUDA => Ok(Location::Gpu(id)),
+        vxf_device::CUDA_HOST => Ok(Location::Pinned),
         other => Err(unknown("device", other.0)),
     }
 }
 
 impl vxf_loader_options {
     pub(super) fn parse(&self) -> Result<LoaderOptions> {
-        check_device(self.device)?;
+        let location = location(self.device, self.device_id)?;
+        check_room("vxf_loader_options", &[u64::from(self.reserved)])?;
         let order = match self.order {
             vxf_order::SEQUENTIAL => Order::Sequential,
             vxf_order::SHUFFLED => Order::Shuffled,
@@ -317,6 +341,16 @@ impl vxf_loader_options {
             vxf_consumer::DEVICE => Consumer::Device,
             other => return Err(unknown("consumer", other.0)),
         };
+        let cast = match self.cast {
+            vxf_cast::AUTO => Cast::Auto,
+            vxf_cast::HOST => Cast::Host,
+            vxf_cast::DEVICE => Cast::Device,
+            other => return Err(unknown("cast", other.0)),
+        };
+        let pinned = match array(self.pinned, u64::from(!self.pinned.is_null()), "pinned")? {
+            [allocator] => Some(allocator.parse()?),
+            _ => None,
+        };
         let categories = array(self.categories, self.category_count, "categories")?;
         Ok(LoaderOptions {
             epoch: EpochOptions {
@@ -335,6 +369,10 @@ impl vxf_loader_options {
             ragged,
             thin_axis,
             consumer,
+            location,
+            gpu: self.device_id,
+            pinned,
+            cast,
             categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
             chain: chain(self.transform)?,
         })

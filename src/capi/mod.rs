@@ -32,7 +32,11 @@ pub mod transform;
 
 pub mod batch;
 
+pub mod stream;
+
 pub mod dlpack;
+
+pub mod pinned;
 
 pub mod loader_options;
 

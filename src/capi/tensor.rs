@@ -5,6 +5,7 @@
 use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
+use crate::device::Location;
 use crate::error::{Error, Result};
 use crate::sys::{Fit, Stored, Stores, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
@@ -59,10 +60,6 @@ impl vxf_device {
     pub const CUDA_HOST: vxf_device = vxf_device(3);
 }
 
-/// A CUstream or cudaStream_t. NULL and (void*)1 are the legacy default stream, (void*)2 the thread's own default
-/// stream, (void*)-1 is none: the call waits on the host.
-pub type vxf_stream = *mut c_void;
-
 /// The most axes of a tensor: batch, channel and six spatial ones.
 pub const VXF_MAX_NDIM: usize = 8;
 /// The most spatial axes of a volume.
@@ -114,6 +111,16 @@ unsafe impl Sized32 for vxf_tensor {
 }
 
 impl vxf_tensor {
+    /// The same tensor in another place.
+    pub(super) fn placed(self, location: Location) -> Self {
+        let (device, device_id) = match location {
+            Location::Host => (vxf_device::CPU, 0),
+            Location::Pinned => (vxf_device::CUDA_HOST, 0),
+            Location::Gpu(id) => (vxf_device::CUDA, id),
+        };
+        Self { device, device_id, ..self }
+    }
+
     /// A dense host tensor of these extents.
     pub(super) fn dense(data: *mut c_void, dtype: DType, extents: &[usize]) -> Self {
         let mut tensor = Self {

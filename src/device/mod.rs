@@ -1,5 +1,17 @@
-//! Where bytes lie: so far host memory, and the question what else there is.
+//! Where bytes lie, host memory, pinned memory or a GPU's, and how they come from one to the other.
+//!
+//! Who works on a device shows a [`Here`]: the proof that the device is the calling thread's. Nothing waits
+//! for a device unless its name or its first line says so.
 
-mod cuda;
+mod gpu;
+mod location;
+mod pinned;
+mod uses;
 
-pub use cuda::cuda_device_count;
+pub use crate::sys::cuda::{
+    Current as Here, DeviceBuffer, Event, PinnedAllocator, PinnedBuffer, Stream, StreamHandle,
+};
+pub use gpu::{Gpu, gpu_count};
+pub use location::Location;
+pub use pinned::{pinned_alloc, pinned_free};
+pub use uses::Uses;

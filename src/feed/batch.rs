@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::device::{Location, StreamHandle};
 use crate::error::{Error, Result};
 use crate::feed::loader::Shared;
-use crate::feed::ring::Slot;
+use crate::feed::slot::Memory;
 use crate::plan::Sample;
 use crate::sys::{Process, RowsRead};
 use crate::voxel::DType;
@@ -18,7 +19,7 @@ pub struct Batch {
 #[derive(Debug)]
 struct Lent {
     shared: Arc<Shared>,
-    slot: Arc<Slot>,
+    memory: Memory,
     samples: Vec<Sample>,
     extents: Vec<usize>,
     process: Process,
@@ -27,8 +28,10 @@ struct Lent {
 /// One category's tensor in a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TensorView {
-    /// The first element.
+    /// The first element; an address of the GPU's where it lies there.
     pub address: *mut u8,
+    /// Where it lies.
+    pub location: Location,
     /// The dtype.
     pub dtype: DType,
     /// Batch, channel (unless squeezed), spatial axes; dense.
@@ -38,11 +41,11 @@ pub struct TensorView {
 impl Batch {
     pub(super) fn new(
         shared: Arc<Shared>,
-        slot: Arc<Slot>,
+        memory: Memory,
         (samples, extents): (Vec<Sample>, Vec<usize>),
     ) -> Self {
         let process = Process::current();
-        Self { lent: Arc::new(Lent { shared, slot, samples, extents, process }) }
+        Self { lent: Arc::new(Lent { shared, memory, samples, extents, process }) }
     }
 
     /// The samples, one for each row.
@@ -66,9 +69,11 @@ impl Batch {
     /// `NotFound` where the batch has no such category; the message lists those that it has.
     pub fn tensor(&self, name: Option<&str>) -> Result<TensorView> {
         let place = self.place(name)?;
-        let (Some(category), Some(buffer)) =
-            (self.lent.shared.layout.categories.get(place), self.lent.slot.buffers.get(place))
-        else {
+        let address = match &self.lent.memory {
+            Memory::Host(slot) => slot.buffers.get(place).map(|buffer| buffer.address()),
+            Memory::Gpu(slot) => slot.buffers.get(place).map(|buffer| buffer.pointer()),
+        };
+        let (Some(category), Some(address)) = (self.lent.shared.layout.categories.get(place), address) else {
             return Err(Error::internal("a category has no buffer"));
         };
         let mut extents = vec![self.lent.samples.len()];
@@ -76,17 +81,109 @@ impl Batch {
             extents.push(category.channels);
         }
         extents.extend(&self.lent.extents);
-        Ok(TensorView { address: buffer.address(), dtype: category.program.dtype(), extents })
+        let (dtype, location) = (category.program.dtype(), self.location());
+        Ok(TensorView { address, location, dtype, extents })
     }
 
     /// The bytes of one category's tensor, dense; of the first without a name.
     ///
     /// # Errors
-    /// As [`Batch::tensor`].
+    /// As [`Batch::tensor`]; `Unsupported` where the batch lies on a GPU.
     pub fn bytes(&self, name: Option<&str>) -> Result<RowsRead<'_>> {
         let place = self.place(name)?;
-        let buffer = self.lent.slot.buffers.get(place);
+        let Memory::Host(slot) = &self.lent.memory else {
+            return Err(Error::unsupported("the batch lies on a GPU, whose memory is not read in place"));
+        };
+        let buffer = slot.buffers.get(place);
         buffer.ok_or_else(|| Error::internal("a category has no buffer"))?.read(self.lent.samples.len())
+    }
+
+    /// Where it lies.
+    pub fn location(&self) -> Location {
+        self.lent.memory.location()
+    }
+
+    /// Lets a stream wait for the batch's voxels, and remembers it; this thread waits for nothing.
+    ///
+    /// Host memory is whole when it is lent: there the stream is only remembered, where the memory is pinned.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses; `Forked`.
+    pub fn wait(&self, stream: StreamHandle) -> Result<()> {
+        if let Memory::Gpu(slot) = &self.lent.memory {
+            slot.ready.hold(&slot.uses.gpu().enter()?, stream)?;
+        }
+        self.record_stream(stream)
+    }
+
+    /// Remembers a stream that works on the batch: its memory is not used again before that work is done.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses; `Forked`.
+    pub fn record_stream(&self, stream: StreamHandle) -> Result<()> {
+        match self.lent.memory.uses() {
+            Some(uses) => uses.remember(&uses.gpu().enter()?, stream),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits on this thread until the batch's voxels are where they belong.
+    ///
+    /// # Errors
+    /// `Device` where copying failed; `Forked`.
+    pub fn wait_here(&self) -> Result<()> {
+        match &self.lent.memory {
+            Memory::Gpu(slot) => slot.ready.synchronize(&slot.uses.gpu().enter()?),
+            Memory::Host(_) => Ok(()),
+        }
+    }
+
+    /// Whether the batch's voxels are where they belong.
+    ///
+    /// # Errors
+    /// `Device` where copying failed; `Forked`.
+    pub fn is_ready(&self) -> Result<bool> {
+        match &self.lent.memory {
+            Memory::Gpu(slot) => slot.ready.is_past(&slot.uses.gpu().enter()?),
+            Memory::Host(_) => Ok(true),
+        }
+    }
+
+    /// The driver's event that is past when the batch's voxels are where they belong.
+    ///
+    /// # Errors
+    /// `Unsupported` where the batch lies in host memory.
+    pub fn ready_event(&self) -> Result<*mut u8> {
+        match &self.lent.memory {
+            Memory::Gpu(slot) => Ok(slot.ready.pointer()),
+            Memory::Host(_) => Err(Error::unsupported("a batch in host memory has no event: it is ready")),
+        }
+    }
+
+    /// Copies one category's tensor to host memory of its size, waiting for it; the first without a name.
+    ///
+    /// # Errors
+    /// As [`Batch::tensor`]; `Argument` where the size is another; `Device` where copying failed; `Forked`.
+    pub fn copy_to(&self, name: Option<&str>, into: &mut [u8]) -> Result<()> {
+        let view = self.tensor(name)?;
+        let bytes = view.extents.iter().product::<usize>() * view.dtype.byte_len();
+        if into.len() != bytes {
+            let given = into.len();
+            return Err(Error::argument(format!("{given} bytes for a tensor of {bytes}")));
+        }
+        match &self.lent.memory {
+            Memory::Host(_) => {
+                let from = self.bytes(name)?;
+                let from = from.get(..bytes).ok_or_else(|| Error::internal("a buffer is too small"))?;
+                into.copy_from_slice(from);
+                Ok(())
+            }
+            Memory::Gpu(slot) => {
+                let buffer = slot.buffers.get(self.place(name)?);
+                let buffer = buffer.ok_or_else(|| Error::internal("a category has no buffer"))?;
+                slot.uses.gpu().download(&slot.ready, buffer, into)
+            }
+        }
     }
 
     fn place(&self, name: Option<&str>) -> Result<usize> {
@@ -102,7 +199,7 @@ impl Drop for Lent {
     fn drop(&mut self) {
         // In a forked child the lock may be held by a thread that does not exist there.
         if !self.process.is_another() {
-            self.shared.release(Arc::clone(&self.slot));
+            self.shared.release(std::mem::take(&mut self.memory));
         }
     }
 }

@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, Result};
 use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
-use crate::feed::ring::{Place, Ring, Slot};
+use crate::feed::pools::{Pools, Sizes};
+use crate::feed::ring::{Place, Ring};
+use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
 use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, worker};
 use crate::plan::{Plan, Sampler};
-use crate::sys::{Process, check_memory, core_count};
+use crate::sys::{Process, core_count};
 
 /// The most threads that are started where nobody says how many.
 const MOST_THREADS: usize = 8;
@@ -35,20 +37,25 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
-    slots: usize,
-    slot_bytes: usize,
+    sizes: Sizes,
     threads: usize,
 }
 
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, Ring> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Ring> {
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes a lent slot back.
-    pub(super) fn release(&self, slot: Arc<Slot>) {
-        self.lock().release(slot);
+    /// Takes lent memory back; nobody is waited for who still works on it.
+    pub(super) fn release(&self, memory: Memory) {
+        if let Some(uses) = memory.uses() {
+            uses.retire();
+        }
+        let left = self.lock().release(memory);
         self.work.notify_all();
+        if let Some(memory) = left.filter(|memory| memory.uses().is_some()) {
+            let_go(memory);
+        }
     }
 }
 
@@ -78,7 +85,8 @@ impl Loader {
     ///
     /// # Errors
     /// `Argument` where options contradict each other or the data; `NotFound` for a category or entry that
-    /// a subject lacks; `Memory` where the slots do not fit.
+    /// a subject lacks; `Memory` where the slots do not fit; `NoDevice` or `Device` where batches for a GPU
+    /// are asked for; `Unsupported`.
     pub fn new(sampler: Arc<Sampler>, options: LoaderOptions) -> Result<Self> {
         if options.threads > THREAD_LIMIT {
             let text = format!("threads is {}, expected at most {THREAD_LIMIT}", options.threads);
@@ -87,19 +95,13 @@ impl Loader {
         let plan = Arc::new(Plan::new(sampler, options.epoch)?);
         let layout = Layout::new(&plan, &options)?;
         let row_bytes = layout.row_bytes()?;
-        let slots = options.prefetch.max(1).saturating_add(1);
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
-        check_memory(Slot::needed_bytes(rows, &row_bytes).saturating_mul(slots as u128)).map_err(
-            |error| error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)")),
-        )?;
-        let memory = (0..slots).map(|_| Slot::new(rows, &row_bytes).map(Arc::new));
-        let memory: Vec<Arc<Slot>> = memory.collect::<Result<_>>()?;
+        let pools = Pools::new(&options, rows, &row_bytes)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
-            slots,
-            slot_bytes: memory.iter().map(|slot| slot.byte_len()).sum(),
+            sizes: pools.sizes,
             threads,
-            ring: Mutex::new(Ring::new(memory)),
+            ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
             plan,
             layout,
             options,
@@ -189,7 +191,7 @@ impl Loader {
                     None => {
                         drop(ring);
                         let batch =
-                            Batch::new(Arc::clone(shared), ready.slot, (ready.samples, ready.extents));
+                            Batch::new(Arc::clone(shared), ready.memory, (ready.samples, ready.extents));
                         count(&shared.counters, &batch);
                         Ok(Next::Batch(batch))
                     }
@@ -294,12 +296,17 @@ impl Loader {
             work_ns: counters.work_ns.load(Relaxed),
             idle_ns: counters.idle_ns.load(Relaxed),
             held: shared.lock().held as u64,
-            slots: shared.slots as u64,
-            slot_bytes: shared.slot_bytes as u64,
+            slots: shared.sizes.slots as u64,
+            slot_bytes: shared.sizes.host_bytes as u64,
             cache_hits,
             cache_misses,
             cache_bytes: decoded.byte_len(),
             scratch_bytes: counters.scratch_bytes.load(Relaxed),
+            pinned_bytes: shared.sizes.pinned_bytes as u64,
+            device_bytes: shared.sizes.device_bytes as u64,
+            uploads: counters.uploads.load(Relaxed),
+            upload_bytes: counters.upload_bytes.load(Relaxed),
+            event_waits: counters.event_waits.load(Relaxed),
         })
     }
 }
@@ -314,6 +321,18 @@ fn count(counters: &Counters, batch: &Batch) {
         .map(|view| view.extents.iter().product::<usize>() * view.dtype.byte_len())
         .sum();
     add(&counters.bytes, bytes as u64);
+}
+
+/// Lets go of memory that a GPU may still work on, which waits for it: on a thread of its own.
+fn let_go(memory: Memory) {
+    let memory = Arc::new(Mutex::new(Some(memory)));
+    let own = Arc::clone(&memory);
+    let take = |memory: &Mutex<Option<Memory>>| memory.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let begun = std::thread::Builder::new().name("voxfeed-reaper".to_owned()).spawn(move || drop(take(&own)));
+    if begun.is_err() {
+        // Without a thread the memory is kept: a release does not wait.
+        std::mem::forget(take(&memory));
+    }
 }
 
 /// Tells the threads to end.

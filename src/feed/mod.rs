@@ -8,13 +8,16 @@ mod foresight;
 mod layout;
 mod loader;
 mod options;
+mod pools;
 mod ring;
+mod slot;
 mod state;
 mod statistics;
 mod stats;
+mod upload;
 mod worker;
 
 pub use batch::{Batch, TensorView};
 pub use loader::{Loader, Next};
-pub use options::{CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
+pub use options::{Cast, CategoryOptions, Consumer, LoaderOptions, OnError, Ragged, ThinAxis};
 pub use stats::Stats;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::device::{Location, PinnedAllocator};
 use crate::plan::EpochOptions;
 use crate::sys::Fit;
 use crate::transform::Chain;
@@ -44,6 +45,18 @@ pub enum Consumer {
     #[default]
     Cpu,
     /// A device that copies them away.
+    Device,
+}
+
+/// Where the voxels of batches on a GPU become what the batches hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Cast {
+    /// Where fewer bytes cross the bus.
+    #[default]
+    Auto,
+    /// On the host.
+    Host,
+    /// On the GPU.
     Device,
 }
 
@@ -100,6 +113,14 @@ pub struct LoaderOptions {
     pub thin_axis: ThinAxis,
     /// Who reads the batches.
     pub consumer: Consumer,
+    /// Where batches lie.
+    pub location: Location,
+    /// The number of the GPU that pinned batches are for.
+    pub gpu: i32,
+    /// Where pinned memory is had from; from the driver where nobody is named.
+    pub pinned: Option<PinnedAllocator>,
+    /// Where the voxels of batches on a GPU become what the batches hold.
+    pub cast: Cast,
     /// The categories in order; all of the first subject's where there are none.
     pub categories: Vec<CategoryOptions>,
     /// What happens to the voxels.
@@ -117,6 +138,10 @@ impl Default for LoaderOptions {
             ragged: Ragged::Error,
             thin_axis: ThinAxis::Drop,
             consumer: Consumer::Cpu,
+            location: Location::Host,
+            gpu: 0,
+            pinned: None,
+            cast: Cast::Auto,
             categories: Vec::new(),
             chain: Arc::default(),
         }

@@ -1,44 +1,21 @@
-//! The slots' life: free, filling, ready, lent, and free again.
+//! The batches' life: filling, sealed, on their way to a GPU where one is asked for, lent.
 //!
 //! Batches are begun, filled and lent in epoch order. A worker takes the next row of the batch that is
 //! filling, or begins another batch where a slot is free. A start or cancel gives the batches up that are
 //! not lent yet: their slots are free as soon as the last worker has left them.
+//!
+//! Slots for a GPU are a pool of their own: a host slot is free again once its batch is on its way, a GPU slot
+//! once its batch is released. Batches go to the GPU in epoch order too: one that was sealed early must not
+//! take the last GPU slot from those that are lent before it.
 
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::feed::slot::{Memory, Slot};
+use crate::feed::upload::{Upload, Uploads};
 use crate::plan::{Plan, Sample};
-use crate::sys::RowBuffer;
-
-/// What a buffer takes however small it is.
-const LEAST_BUFFER_BYTES: u128 = 4096;
-
-/// The memory of one batch: a buffer a category.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) buffers: Vec<RowBuffer>,
-}
-
-impl Slot {
-    /// A slot for this many rows of these sizes.
-    pub(super) fn new(rows: usize, row_bytes: &[usize]) -> Result<Self> {
-        let buffers = row_bytes.iter().map(|&bytes| RowBuffer::zeroed(rows, bytes));
-        Ok(Self { buffers: buffers.collect::<Result<_>>()? })
-    }
-
-    /// The bytes that a slot of this many rows takes at least, what is kept of its samples counted.
-    pub(super) fn needed_bytes(rows: usize, row_bytes: &[usize]) -> u128 {
-        let own = (size_of::<Option<Sample>>() + row_bytes.len() * size_of::<i32>()) as u128;
-        let buffers = row_bytes.iter().map(|&bytes| (rows as u128 * bytes as u128).max(LEAST_BUFFER_BYTES));
-        rows as u128 * own + buffers.sum::<u128>()
-    }
-
-    pub(super) fn byte_len(&self) -> usize {
-        self.buffers.iter().map(RowBuffer::byte_len).sum()
-    }
-}
 
 /// One row to be filled.
 #[derive(Debug)]
@@ -63,7 +40,9 @@ struct Filling {
     number: u64,
     epoch: u64,
     place: u64,
-    slot: Arc<Slot>,
+    memory: Memory,
+    /// Whether a thread is sending it to a GPU.
+    uploading: bool,
     /// One place a row; a row's sample is known when it is filled.
     samples: Vec<Option<Sample>>,
     extents: Vec<usize>,
@@ -71,6 +50,17 @@ struct Filling {
     finished: usize,
     /// The error of the first row, in order, that failed.
     error: Option<(usize, Error)>,
+}
+
+impl Filling {
+    fn is_whole(&self) -> bool {
+        self.finished == self.samples.len()
+    }
+
+    /// Whether no thread works on it.
+    fn is_left(&self) -> bool {
+        self.finished == self.taken && !self.uploading
+    }
 }
 
 /// What a row's end has brought.
@@ -87,7 +77,7 @@ pub(super) enum Finished {
 /// A batch that is ready to be lent, or the error that it is instead.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) slot: Arc<Slot>,
+    pub(super) memory: Memory,
     pub(super) samples: Vec<Sample>,
     pub(super) extents: Vec<usize>,
     pub(super) error: Option<Error>,
@@ -104,6 +94,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Ring {
     free: Vec<Arc<Slot>>,
+    /// Where batches go when they are sealed; nowhere without a GPU.
+    uploads: Option<Uploads>,
     filling: VecDeque<Filling>,
     given_up: Vec<Filling>,
     next: Place,
@@ -118,14 +110,17 @@ pub(super) struct Ring {
     pub(super) closed: bool,
     pub(super) held: usize,
     pub(super) workers: usize,
+    /// Whether no slot will be used again.
+    dissolved: bool,
 }
 
 impl Ring {
-    /// A ring of these slots that nobody has started.
-    pub(super) fn new(slots: Vec<Arc<Slot>>) -> Self {
+    /// A ring of these slots that nobody has started; its batches are uploaded where there is a way.
+    pub(super) fn new(slots: Vec<Arc<Slot>>, uploads: Option<Uploads>) -> Self {
         let nowhere = Place { epoch: 0, place: 0 };
         Self {
             free: slots,
+            uploads,
             filling: VecDeque::new(),
             given_up: Vec::new(),
             next: nowhere,
@@ -138,6 +133,7 @@ impl Ring {
             closed: false,
             held: 0,
             workers: 0,
+            dissolved: false,
         }
     }
 
@@ -152,8 +148,8 @@ impl Ring {
     pub(super) fn give_up(&mut self) {
         self.producing = false;
         for batch in std::mem::take(&mut self.filling) {
-            if batch.finished == batch.taken {
-                self.free.push(batch.slot);
+            if batch.is_left() {
+                self.put_back(batch.memory);
             } else {
                 self.given_up.push(batch);
             }
@@ -178,7 +174,8 @@ impl Ring {
         let row = batch.taken;
         batch.taken += 1;
         let (number, epoch, place) = (batch.number, batch.epoch, batch.place + row as u64);
-        let slot = Arc::clone(&batch.slot);
+        let Memory::Host(slot) = &batch.memory else { return None };
+        let slot = Arc::clone(slot);
         let foreseen = self.foresee(place, ahead, plan.len());
         Some(Ticket { batch: number, row, epoch, place, slot, foreseen })
     }
@@ -203,14 +200,15 @@ impl Ring {
             self.next = Place { epoch: self.next.epoch.wrapping_add(1), place: 0 };
             self.foreseen = 0;
         }
-        let Some(slot) = self.free.pop() else { return false };
+        let Some(slot) = self.free_slot() else { return false };
         let left = plan.len() - self.next.place;
         let rows = left.min(plan.options().batch_size as u64) as usize;
         self.filling.push_back(Filling {
             number: self.begun,
             epoch: self.next.epoch,
             place: self.next.place,
-            slot,
+            memory: Memory::Host(slot),
+            uploading: false,
             samples: vec![None; rows],
             extents: Vec::new(),
             taken: 0,
@@ -220,6 +218,59 @@ impl Ring {
         self.begun += 1;
         self.next.place += rows as u64;
         true
+    }
+
+    /// A free host slot: the one that was used last, or the first where others may still work on it.
+    fn free_slot(&mut self) -> Option<Arc<Slot>> {
+        match self.free.last()?.uses() {
+            None => self.free.pop(),
+            Some(_) => Some(self.free.remove(0)),
+        }
+    }
+
+    /// The next upload to be made, if there is one now.
+    pub(super) fn take_upload(&mut self) -> Option<Upload> {
+        let uploads = self.uploads.as_mut()?;
+        let waits = |batch: &&mut Filling| matches!(batch.memory, Memory::Host(_)) && batch.error.is_none();
+        let batch = self.filling.iter_mut().find(waits).filter(|batch| batch.is_whole())?;
+        let Memory::Host(slot) = &batch.memory else { return None };
+        let upload = uploads.begin(batch.number, slot, batch.samples.len())?;
+        batch.uploading = true;
+        Some(upload)
+    }
+
+    /// Notes that an upload is on its way or has failed.
+    pub(super) fn finish_upload(&mut self, upload: Upload, outcome: Result<()>) {
+        let Upload { batch: number, from, into, .. } = upload;
+        self.uploads.iter_mut().for_each(|uploads| uploads.busy = false);
+        let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) else {
+            self.given_up.retain(|batch| batch.number != number);
+            self.put_back(Memory::Host(from));
+            self.put_back(Memory::Gpu(into));
+            return;
+        };
+        batch.uploading = false;
+        match outcome {
+            Ok(()) => {
+                batch.memory = Memory::Gpu(into);
+                self.put_back(Memory::Host(from));
+            }
+            Err(error) => {
+                batch.error = Some((0, error));
+                self.put_back(Memory::Gpu(into));
+            }
+        }
+    }
+
+    /// Makes memory free; gives it back where the ring is dissolved.
+    fn put_back(&mut self, memory: Memory) -> Option<Memory> {
+        match (memory, &mut self.uploads) {
+            (memory, _) if self.dissolved => return Some(memory),
+            (Memory::Gpu(slot), Some(uploads)) => uploads.free.push_back(slot),
+            (memory @ Memory::Gpu(_), None) => return Some(memory),
+            (Memory::Host(slot), _) => self.free.push(slot),
+        }
+        None
     }
 
     /// Notes that a row is filled or has failed.
@@ -241,17 +292,16 @@ impl Ring {
                     }
                 }
             }
-            let whole = batch.finished == batch.samples.len();
-            return if whole { Finished::Batch } else { Finished::Row };
+            return if batch.is_whole() { Finished::Batch } else { Finished::Row };
         }
         let index = self.given_up.iter().position(|batch| batch.number == number);
         let Some(batch) = index.and_then(|index| self.given_up.get_mut(index)) else { return Finished::Row };
         batch.finished += 1;
-        if batch.finished == batch.taken
+        if batch.is_left()
             && let Some(index) = index
         {
             let batch = self.given_up.swap_remove(index);
-            self.free.push(batch.slot);
+            self.put_back(batch.memory);
             return Finished::Slot;
         }
         Finished::Row
@@ -259,15 +309,20 @@ impl Ring {
 
     /// Takes the batch at the front, where it is ready.
     pub(super) fn pop(&mut self) -> Option<Ready> {
-        let batch = self.filling.pop_front_if(|batch| batch.finished == batch.samples.len())?;
+        let uploaded = |batch: &Filling| self.uploads.is_none() || matches!(batch.memory, Memory::Gpu(_));
+        let front = self.filling.front()?;
+        if !front.is_whole() || !(uploaded(front) || front.error.is_some()) {
+            return None;
+        }
+        let batch = self.filling.pop_front()?;
         self.lent = Place { epoch: batch.epoch, place: batch.place + batch.samples.len() as u64 };
         if batch.error.is_some() {
-            self.free.push(Arc::clone(&batch.slot));
+            self.put_back(batch.memory.clone());
         } else {
             self.held += 1;
         }
         Some(Ready {
-            slot: batch.slot,
+            memory: batch.memory,
             samples: batch.samples.into_iter().flatten().collect(),
             extents: batch.extents,
             error: batch.error.map(|(_, error)| error),
@@ -280,9 +335,15 @@ impl Ring {
         self.filling.is_empty() && !more
     }
 
-    /// Takes a lent slot back.
-    pub(super) fn release(&mut self, slot: Arc<Slot>) {
+    /// Takes lent memory back; gives it to the caller, to be let go of, where the ring is dissolved.
+    pub(super) fn release(&mut self, memory: Memory) -> Option<Memory> {
         self.held -= 1;
-        self.free.push(slot);
+        self.put_back(memory)
+    }
+
+    /// Gives up all memory that is not lent, and what brings batches to a GPU.
+    pub(super) fn dissolve(&mut self) -> (Vec<Arc<Slot>>, Option<Uploads>) {
+        self.dissolved = true;
+        (std::mem::take(&mut self.free), self.uploads.take())
     }
 }

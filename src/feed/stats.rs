@@ -38,6 +38,16 @@ pub struct Stats {
     pub cache_bytes: u64,
     /// The bytes that the threads hold to decode and convert in.
     pub scratch_bytes: u64,
+    /// The bytes of pinned memory.
+    pub pinned_bytes: u64,
+    /// The bytes of a GPU's memory.
+    pub device_bytes: u64,
+    /// Batches that were sent to a GPU.
+    pub uploads: u64,
+    /// The bytes that were sent to a GPU.
+    pub upload_bytes: u64,
+    /// How often a thread had to wait until a GPU was done with memory that is to be filled again.
+    pub event_waits: u64,
 }
 
 /// The counts that threads add to while they work.
@@ -52,6 +62,9 @@ pub(super) struct Counters {
     pub(super) work_ns: AtomicU64,
     pub(super) idle_ns: AtomicU64,
     pub(super) scratch_bytes: AtomicU64,
+    pub(super) uploads: AtomicU64,
+    pub(super) upload_bytes: AtomicU64,
+    pub(super) event_waits: AtomicU64,
 }
 
 /// Adds to a count.

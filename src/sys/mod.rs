@@ -39,4 +39,4 @@ pub use memory::{AlignedBuffer, check_memory, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
-pub use rows::{RowBuffer, RowMut, RowsRead};
+pub use rows::{RowBuffer, RowMemory, RowMut, RowsRead};

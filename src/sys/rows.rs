@@ -4,14 +4,40 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::error::{Error, Result};
 use crate::sys::AlignedBuffer;
+use crate::sys::cuda::PinnedBuffer;
 
 const FREE: i32 = 0;
 const WRITTEN: i32 = -1;
 
+/// The memory that rows lie in.
+#[derive(Debug)]
+pub enum RowMemory {
+    /// Any memory of the process.
+    Plain(AlignedBuffer),
+    /// Memory that devices copy from directly.
+    Pinned(PinnedBuffer),
+}
+
+impl RowMemory {
+    fn address(&self) -> *mut u8 {
+        match self {
+            Self::Plain(memory) => memory.address(),
+            Self::Pinned(memory) => memory.address(),
+        }
+    }
+
+    fn byte_len(&self) -> usize {
+        match self {
+            Self::Plain(memory) => memory.byte_len(),
+            Self::Pinned(memory) => memory.byte_len(),
+        }
+    }
+}
+
 /// Rows of equal size in one buffer. Each row is free, held by one writer, or held by readers.
 #[derive(Debug)]
 pub struct RowBuffer {
-    memory: AlignedBuffer,
+    memory: RowMemory,
     row_bytes: usize,
     holders: Vec<AtomicI32>,
 }
@@ -36,9 +62,25 @@ impl RowBuffer {
     /// # Errors
     /// `Memory` where the system has not that much.
     pub fn zeroed(rows: usize, row_bytes: usize) -> Result<Self> {
+        Self::over(rows, row_bytes, |len| AlignedBuffer::zeroed(len).map(RowMemory::Plain))
+    }
+
+    /// This many rows of this many bytes in the memory that a function gives.
+    ///
+    /// # Errors
+    /// `Memory` where the system has not that much; those of the function.
+    pub fn over(
+        rows: usize,
+        row_bytes: usize,
+        memory: impl FnOnce(usize) -> Result<RowMemory>,
+    ) -> Result<Self> {
         let len = rows.checked_mul(row_bytes);
         let refused = || Error::memory(format!("no memory for {rows} rows of {row_bytes} bytes"));
-        let memory = AlignedBuffer::zeroed(len.ok_or_else(refused)?)?;
+        let len = len.ok_or_else(refused)?;
+        let memory = memory(len)?;
+        if memory.byte_len() < len {
+            return Err(Error::internal("the memory for rows is too small"));
+        }
         let mut holders = Vec::new();
         holders.try_reserve_exact(rows).map_err(|_| refused())?;
         holders.extend((0..rows).map(|_| AtomicI32::new(FREE)));

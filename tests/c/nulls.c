@@ -72,6 +72,7 @@ static void nulls(void) {
     struct DLManagedTensorVersioned *exported = NULL;
     struct DLManagedTensor *legacy = NULL;
     const char *text = NULL;
+    void *event = NULL;
     size_t size = 0;
     uint64_t value;
     double share;
@@ -184,6 +185,19 @@ static void nulls(void) {
     HANDLE(vxf_batch_samples(NULL, samples, 8));
     ARGUMENT(vxf_batch_samples(batch, NULL, 8));
     FAILS(vxf_batch_samples(batch, samples, 0), VXF_STATUS_ERR_BUFFER);
+    HANDLE(vxf_batch_copy_to(NULL, NULL, &tensor));
+    ARGUMENT(vxf_batch_copy_to(batch, NULL, NULL));
+    HANDLE(vxf_batch_wait(NULL, NULL));
+    OK(vxf_batch_wait(batch, NULL));
+    HANDLE(vxf_batch_record_stream(NULL, NULL));
+    OK(vxf_batch_record_stream(batch, NULL));
+    HANDLE(vxf_batch_ready_event(NULL, &event));
+    ARGUMENT(vxf_batch_ready_event(batch, NULL));
+    FAILS(vxf_batch_ready_event(batch, &event), VXF_STATUS_ERR_UNSUPPORTED);
+    HANDLE(vxf_batch_query(NULL));
+    OK(vxf_batch_query(batch));
+    ARGUMENT(vxf_pinned_alloc(16, NULL));
+    vxf_pinned_free(NULL);
     HANDLE(vxf_batch_retain(NULL, &again));
     ARGUMENT(vxf_batch_retain(batch, NULL));
     HANDLE(vxf_batch_dlpack(NULL, NULL, 0, NULL, &exported));
@@ -196,6 +210,9 @@ static void nulls(void) {
     HANDLE(vxf_assembler_add(NULL, batch, &tensor));
     HANDLE(vxf_assembler_add(assembler, NULL, &tensor));
     ARGUMENT(vxf_assembler_add(assembler, batch, NULL));
+    HANDLE(vxf_assembler_add_async(NULL, batch, &tensor, NULL));
+    HANDLE(vxf_assembler_add_async(assembler, NULL, &tensor, NULL));
+    ARGUMENT(vxf_assembler_add_async(assembler, batch, NULL, NULL));
     OK(vxf_batch_samples(batch, samples, 8));
     HANDLE(vxf_assembler_add_samples(NULL, samples, 1, &tensor));
     ARGUMENT(vxf_assembler_add_samples(assembler, NULL, DEPTH, &tensor));

@@ -20,7 +20,7 @@ STRUCTS = {
     "vxf_sampler_options": voxfeed._SamplerOptions, "vxf_category": voxfeed._Category,
     "vxf_loader_options": voxfeed._LoaderOptions, "vxf_assembler_options": voxfeed._AssemblerOptions,
     "vxf_writer_options": voxfeed._WriterOptions, "vxf_montage_options": voxfeed._MontageOptions,
-    "vxf_montage_column": voxfeed._MontageColumn,
+    "vxf_montage_column": voxfeed._MontageColumn, "vxf_pinned_allocator": voxfeed._PinnedAllocator,
 }
 
 

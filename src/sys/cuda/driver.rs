@@ -1,45 +1,183 @@
-//! Whether there is a driver, and how many GPUs it shows.
+//! The driver's functions, looked up in its library when a GPU is first asked for.
+//!
+//! A table of our own: the crates that have one end the process where a library lacks a function, and make
+//! their context current on threads that are not theirs.
+#![expect(non_snake_case, reason = "the driver's functions keep their names")]
 
+use std::ffi::{CStr, c_char, c_void};
 use std::sync::OnceLock;
 
-use cudarc::driver::{result, sys};
+use libloading::Library;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::Process;
 
-/// The number of GPUs that the driver shows.
+/// What the driver calls a context, a stream, an event, a module or a function: a number to us.
+pub(super) type Handle = usize;
+
+/// A place in a device's memory.
+pub(super) type Address = u64;
+
+/// The names under which the library is looked for; containers often have only the first.
+const LIBRARIES: [&str; 2] = ["libcuda.so.1", "libcuda.so"];
+
+/// The oldest driver that is used: CUDA 11.4, as the driver writes it.
+const OLDEST: i32 = 11040;
+
+/// The results that have a kind of their own.
+pub(super) const OUT_OF_MEMORY: i32 = 2;
+const NO_DEVICE: i32 = 100;
+const INVALID_DEVICE: i32 = 101;
+pub(super) const NOT_READY: i32 = 600;
+
+/// The results after which nothing works in this process any more: a kernel went wrong.
+const LOST: [i32; 13] = [214, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 720, 721];
+
+macro_rules! driver_functions {
+    ($($name:ident = $symbol:literal ( $($argument:ty),* );)*) => {
+        /// The functions of the driver's library.
+        pub(super) struct Driver {
+            $(pub(super) $name: unsafe extern "system" fn($($argument),*) -> i32,)*
+            process: Process,
+            _library: Library,
+        }
+
+        impl Driver {
+            fn of(library: Library, name: &str) -> std::result::Result<Self, String> {
+                let missing = |symbol: &str| {
+                    format!("{name} has no function {symbol}: the NVIDIA driver is too old, expected CUDA 11.4 or newer")
+                };
+                $(
+                    // SAFETY: in every driver since CUDA 11 the function of this name has this signature.
+                    let found = unsafe {
+                        library.get::<unsafe extern "system" fn($($argument),*) -> i32>($symbol.as_bytes())
+                    };
+                    let $name = *found.map_err(|_| missing($symbol))?;
+                )*
+                Ok(Self { $($name,)* process: Process::current(), _library: library })
+            }
+        }
+    };
+}
+
+driver_functions! {
+    cuInit = "cuInit"(u32);
+    cuDriverGetVersion = "cuDriverGetVersion"(*mut i32);
+    cuGetErrorName = "cuGetErrorName"(i32, *mut *const c_char);
+    cuGetErrorString = "cuGetErrorString"(i32, *mut *const c_char);
+    cuDeviceGetCount = "cuDeviceGetCount"(*mut i32);
+    cuDeviceGet = "cuDeviceGet"(*mut i32, i32);
+    cuDeviceGetName = "cuDeviceGetName"(*mut c_char, i32, i32);
+    cuDevicePrimaryCtxRetain = "cuDevicePrimaryCtxRetain"(*mut Handle, i32);
+    cuCtxPushCurrent = "cuCtxPushCurrent_v2"(Handle);
+    cuCtxPopCurrent = "cuCtxPopCurrent_v2"(*mut Handle);
+    cuCtxSetCurrent = "cuCtxSetCurrent"(Handle);
+    cuCtxGetDevice = "cuCtxGetDevice"(*mut i32);
+    cuMemGetInfo = "cuMemGetInfo_v2"(*mut usize, *mut usize);
+    cuMemHostAlloc = "cuMemHostAlloc"(*mut *mut c_void, usize, u32);
+    cuMemFreeHost = "cuMemFreeHost"(*mut c_void);
+    cuMemAlloc = "cuMemAlloc_v2"(*mut Address, usize);
+    cuMemFree = "cuMemFree_v2"(Address);
+    cuMemcpyHtoDAsync = "cuMemcpyHtoDAsync_v2"(Address, *const c_void, usize, Handle);
+    cuMemcpyDtoHAsync = "cuMemcpyDtoHAsync_v2"(*mut c_void, Address, usize, Handle);
+    cuStreamCreate = "cuStreamCreate"(*mut Handle, u32);
+    cuStreamDestroy = "cuStreamDestroy_v2"(Handle);
+    cuStreamSynchronize = "cuStreamSynchronize"(Handle);
+    cuStreamWaitEvent = "cuStreamWaitEvent"(Handle, Handle, u32);
+    cuEventCreate = "cuEventCreate"(*mut Handle, u32);
+    cuEventDestroy = "cuEventDestroy_v2"(Handle);
+    cuEventRecord = "cuEventRecord"(Handle, Handle);
+    cuEventQuery = "cuEventQuery"(Handle);
+    cuEventSynchronize = "cuEventSynchronize"(Handle);
+}
+
+/// The driver, started; looked for once, on the first call.
 ///
 /// # Errors
-/// `NoDevice` with the reason where there is no driver library or the driver does not start.
-pub fn device_count() -> Result<usize> {
-    static STARTED: OnceLock<std::result::Result<usize, (String, i32)>> = OnceLock::new();
-    let count = STARTED.get_or_init(start);
-    count.clone().map_err(|(reason, code)| Error::no_device(reason).with_device_error(code))
-}
-
-fn start() -> std::result::Result<usize, (String, i32)> {
-    // SAFETY: the call only tries to open the driver library.
-    if !unsafe { sys::is_culib_present() } {
-        return Err(("libcuda.so.1 not found: no NVIDIA driver is installed".to_owned(), 0));
+/// `NoDevice` with the reason where there is no driver, or none that can be used; `Forked` in a child of the
+/// process that started it.
+pub(super) fn driver() -> Result<&'static Driver> {
+    static STARTED: OnceLock<std::result::Result<Driver, (String, i32)>> = OnceLock::new();
+    match STARTED.get_or_init(start) {
+        Ok(driver) => driver.check_process().map(|()| driver),
+        Err((reason, code)) => Err(Error::no_device(reason.clone()).with_device_error(*code)),
     }
-    let refused = |error: result::DriverError| {
-        let code = error.0 as i32;
-        (format!("cuInit: the NVIDIA driver does not start, result {code}"), code)
-    };
-    result::init().map_err(refused)?;
-    let count = result::device::get_count().map_err(refused)?;
-    usize::try_from(count).map_err(|_| (format!("the NVIDIA driver shows {count} devices"), 0))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::error::ErrorKind;
+fn start() -> std::result::Result<Driver, (String, i32)> {
+    // SAFETY: opening the driver's library runs its initialisers, which every CUDA program relies on.
+    let opened = LIBRARIES.iter().find_map(|name| Some((unsafe { Library::new(*name) }.ok()?, *name)));
+    let Some((library, name)) = opened else {
+        return Err(("libcuda.so.1 not found: no NVIDIA driver is installed".to_owned(), 0));
+    };
+    let driver = Driver::of(library, name).map_err(|reason| (reason, 0))?;
+    // SAFETY: the flags are 0, as they must be.
+    let code = unsafe { (driver.cuInit)(0) };
+    if code != 0 {
+        let said = driver.say("cuInit", code);
+        return Err((format!("{said}: the NVIDIA driver does not start"), code));
+    }
+    let mut version = 0;
+    // SAFETY: the place for the result is ours.
+    let code = unsafe { (driver.cuDriverGetVersion)(&raw mut version) };
+    if code != 0 {
+        return Err((driver.say("cuDriverGetVersion", code), code));
+    }
+    if version < OLDEST {
+        let (major, minor) = (version / 1000, version % 1000 / 10);
+        return Err((format!("the NVIDIA driver is for CUDA {major}.{minor}, expected 11.4 or newer"), 0));
+    }
+    Ok(driver)
+}
 
-    #[test]
-    fn a_machine_without_a_driver_is_told_so() {
-        match device_count() {
-            Ok(count) => assert!(count < 1000),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::NoDevice),
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        to.write_str("Driver")
+    }
+}
+
+impl Driver {
+    /// Refuses to work in a child of the process that started the driver.
+    pub(super) fn check_process(&self) -> Result<()> {
+        if self.process.is_another() {
+            return Err(Error::forked(
+                "the CUDA driver was started before a fork, and does not work in the child: ask for a GPU in \
+                 the child first, or spawn processes instead of forking them",
+            ));
         }
+        Ok(())
+    }
+
+    /// Makes an error of a result that is not 0.
+    pub(super) fn check(&self, function: &str, code: i32) -> Result<()> {
+        if code == 0 { Ok(()) } else { Err(self.error(function, code)) }
+    }
+
+    /// The error that a function's result stands for.
+    pub(super) fn error(&self, function: &str, code: i32) -> Error {
+        let mut text = self.say(function, code);
+        let kind = match code {
+            OUT_OF_MEMORY => ErrorKind::Memory,
+            NO_DEVICE | INVALID_DEVICE => ErrorKind::NoDevice,
+            _ => ErrorKind::Device,
+        };
+        if LOST.contains(&code) {
+            text.push_str("; a kernel went wrong, and this process's CUDA context is lost: end the process");
+        }
+        Error::new(kind, text).with_device_error(code)
+    }
+
+    /// The function, and the name, number and meaning of its result.
+    fn say(&self, function: &str, code: i32) -> String {
+        let text = |look: unsafe extern "system" fn(i32, *mut *const c_char) -> i32| {
+            let mut text = std::ptr::null();
+            // SAFETY: the place for the result is ours.
+            let known = unsafe { look(code, &raw mut text) } == 0 && !text.is_null();
+            // SAFETY: the driver's texts end in NUL and live as long as its library, which is never closed.
+            known.then(|| unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned())
+        };
+        let name = text(self.cuGetErrorName).unwrap_or_else(|| "an unknown result".to_owned());
+        let meaning = text(self.cuGetErrorString).map(|text| format!(": {text}")).unwrap_or_default();
+        format!("{function} gave {name} ({code}){meaning}")
     }
 }

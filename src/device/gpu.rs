@@ -1,0 +1,74 @@
+//! The GPUs of this machine.
+
+use crate::device::{DeviceBuffer, Event, Here};
+use crate::error::Result;
+use crate::sys::cuda::{Context, device_count};
+
+/// The number of GPUs that the driver shows.
+///
+/// # Errors
+/// `NoDevice` with the reason where there is no driver or it does not start.
+pub fn gpu_count() -> Result<usize> {
+    device_count()
+}
+
+/// One GPU.
+#[derive(Debug, Clone, Copy)]
+pub struct Gpu {
+    context: &'static Context,
+}
+
+impl Gpu {
+    /// The GPU of this number.
+    ///
+    /// # Errors
+    /// `NoDevice` where there is none, or no driver; `Device` or `Memory` where the driver fails.
+    pub fn open(id: i32) -> Result<Self> {
+        Ok(Self { context: Context::of(id)? })
+    }
+
+    /// The GPU for memory that is no single one's: the calling thread's, one in use, or the first.
+    ///
+    /// # Errors
+    /// Those of [`Gpu::open`].
+    pub fn any() -> Result<Self> {
+        Ok(Self { context: Context::any()? })
+    }
+
+    /// Its number.
+    pub fn id(self) -> i32 {
+        self.context.ordinal()
+    }
+
+    /// Its name, as the driver says it.
+    pub fn name(self) -> String {
+        self.context.device_name()
+    }
+
+    /// Makes it the calling thread's until the result is dropped; the one before is back then.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses.
+    pub fn enter(self) -> Result<Here> {
+        self.context.enter()
+    }
+
+    /// Makes it a thread's for good: one of our own.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses.
+    pub fn settle(self) -> Result<Here> {
+        self.context.settle()
+    }
+
+    /// Copies the first bytes of a buffer to the host once an event is past, and waits for that.
+    ///
+    /// # Errors
+    /// `Device` or `Memory` where the driver refuses or earlier work failed; `Forked`.
+    pub fn download(self, after: &Event, from: &DeviceBuffer, into: &mut [u8]) -> Result<()> {
+        let here = self.enter()?;
+        let stream = here.downloads()?;
+        after.hold(&here, stream.handle())?;
+        stream.download_and_wait(&here, from, into)
+    }
+}

@@ -1,0 +1,132 @@
+//! Who still works on memory that is to be used again: streams while it is lent, events afterwards.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::device::{Event, Gpu, Here, StreamHandle};
+use crate::error::{Error, Result};
+
+/// The events that are made ahead: one for each stream that a caller is likely to use.
+const EVENTS_AHEAD: usize = 4;
+
+/// The streams that work on a piece of memory, and what must pass before it is used again.
+///
+/// While it is lent, streams are remembered. When it comes back an event is recorded on each: that waits for
+/// nothing. Who uses it next waits for these events, on the device or on the host.
+#[derive(Debug)]
+pub struct Uses {
+    gpu: Gpu,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    streams: Vec<StreamHandle>,
+    /// At least one for each stream; the first `recorded` are to be waited for.
+    events: Vec<Event>,
+    recorded: usize,
+    /// Why a stream could not be recorded.
+    failed: Option<Error>,
+}
+
+impl Uses {
+    /// Nobody's use, of memory that this GPU works on.
+    ///
+    /// # Errors
+    /// `Device` or `Memory` where the driver makes no event.
+    pub fn new(gpu: Gpu) -> Result<Self> {
+        let here = gpu.enter()?;
+        let events = (0..EVENTS_AHEAD).map(|_| Event::new(&here)).collect::<Result<_>>()?;
+        let streams = Vec::with_capacity(EVENTS_AHEAD);
+        Ok(Self { gpu, state: Mutex::new(State { streams, events, recorded: 0, failed: None }) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The GPU.
+    pub fn gpu(&self) -> Gpu {
+        self.gpu
+    }
+
+    /// Notes that a stream works on the memory.
+    ///
+    /// # Errors
+    /// `Device` or `Memory` where another event is needed and the driver makes none.
+    pub fn remember(&self, here: &Here, stream: StreamHandle) -> Result<()> {
+        let mut state = self.lock();
+        if state.streams.contains(&stream) {
+            return Ok(());
+        }
+        // Made now, so that giving the memory back has nothing to ask for.
+        if state.events.len() <= state.streams.len() {
+            state.events.push(Event::new(here)?);
+        }
+        state.streams.push(stream);
+        Ok(())
+    }
+
+    /// Records what the remembered streams have been given; nobody is waited for, and nothing fails here.
+    ///
+    /// What could not be recorded is the error of who uses the memory next. A driver that has gone works on
+    /// nothing any more.
+    pub fn retire(&self) {
+        let mut state = self.lock();
+        let State { streams, events, recorded, failed } = &mut *state;
+        if streams.is_empty() {
+            return;
+        }
+        match self.gpu.enter() {
+            Ok(here) => {
+                // An event that could not be recorded still says what it said before: nothing new to wait for.
+                *recorded = streams.len();
+                for (stream, event) in streams.iter().zip(events.iter()) {
+                    let noted = event.record(&here, *stream);
+                    *failed = failed.take().or(noted.err());
+                }
+            }
+            Err(error) => *failed = Some(error),
+        }
+        streams.clear();
+    }
+
+    /// Lets the device wait for everybody before the stream goes on; this thread does not wait.
+    ///
+    /// # Errors
+    /// `Device` where a use could not be recorded when it ended, or the driver refuses.
+    pub fn hold(&self, here: &Here, stream: StreamHandle) -> Result<()> {
+        let mut state = self.lock();
+        let State { events, recorded, failed, .. } = &mut *state;
+        told(failed)?;
+        for event in events.iter().take(*recorded) {
+            event.hold(here, stream)?;
+        }
+        *recorded = 0;
+        Ok(())
+    }
+
+    /// Waits for everybody on this thread; how many events were not past yet.
+    ///
+    /// # Errors
+    /// `Device` where a use could not be recorded when it ended, or work failed.
+    pub fn wait(&self, here: &Here) -> Result<u64> {
+        let mut state = self.lock();
+        let State { events, recorded, failed, .. } = &mut *state;
+        told(failed)?;
+        let mut waited = 0;
+        for event in events.iter().take(*recorded) {
+            if !event.is_past(here)? {
+                waited += 1;
+                event.synchronize(here)?;
+            }
+        }
+        *recorded = 0;
+        Ok(waited)
+    }
+}
+
+/// The error of a use that could not be recorded, once.
+fn told(failed: &mut Option<Error>) -> Result<()> {
+    let place = "a stream that worked on the last batch in this memory could not be recorded at its release";
+    failed.take().map_or(Ok(()), |error| Err(error.at(place)))
+}

@@ -1,0 +1,128 @@
+//! The memory that batches lie in: host slots, which are filled, and GPU slots, which are copied to.
+
+use std::sync::Arc;
+
+use crate::device::{DeviceBuffer, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses};
+use crate::error::Result;
+use crate::plan::Sample;
+use crate::sys::{RowBuffer, RowMemory};
+
+/// What a buffer takes however small it is.
+const LEAST_BUFFER_BYTES: u128 = 4096;
+
+/// Where host slots are had from: the GPU that they are pinned for, if any, and the caller's allocator.
+pub(super) type Pinning = Option<(Gpu, Option<PinnedAllocator>)>;
+
+/// The host memory of one batch: a buffer a category.
+#[derive(Debug, Default)]
+pub(super) struct Slot {
+    pub(super) buffers: Vec<RowBuffer>,
+    /// Who else works on it; nobody does on plain memory.
+    uses: Option<Uses>,
+}
+
+impl Slot {
+    /// A slot for this many rows of these sizes.
+    pub(super) fn new(rows: usize, row_bytes: &[usize], pinning: Pinning) -> Result<Self> {
+        let Some((gpu, allocator)) = pinning else {
+            let buffers = row_bytes.iter().map(|&bytes| RowBuffer::zeroed(rows, bytes));
+            return Ok(Self { buffers: buffers.collect::<Result<_>>()?, uses: None });
+        };
+        let here = gpu.enter()?;
+        let pinned = |len| PinnedBuffer::zeroed(&here, len, allocator).map(RowMemory::Pinned);
+        let buffers = row_bytes.iter().map(|&bytes| RowBuffer::over(rows, bytes, pinned));
+        Ok(Self { buffers: buffers.collect::<Result<_>>()?, uses: Some(Uses::new(gpu)?) })
+    }
+
+    /// The bytes that a slot of this many rows takes at least, what is kept of its samples counted.
+    pub(super) fn needed_bytes(rows: usize, row_bytes: &[usize]) -> u128 {
+        let own = (size_of::<Option<Sample>>() + row_bytes.len() * size_of::<i32>()) as u128;
+        let buffers = row_bytes.iter().map(|&bytes| (rows as u128 * bytes as u128).max(LEAST_BUFFER_BYTES));
+        rows as u128 * own + buffers.sum::<u128>()
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        self.buffers.iter().map(RowBuffer::byte_len).sum()
+    }
+
+    /// Those who work on it beside us; none on plain memory.
+    pub(super) fn uses(&self) -> Option<&Uses> {
+        self.uses.as_ref()
+    }
+}
+
+/// The memory of one batch on a GPU: a buffer a category.
+#[derive(Debug)]
+pub(super) struct GpuSlot {
+    pub(super) buffers: Vec<DeviceBuffer>,
+    /// Past when the batch that was copied here last is whole.
+    pub(super) ready: Event,
+    pub(super) uses: Uses,
+}
+
+impl GpuSlot {
+    /// A slot for this many rows of these sizes.
+    pub(super) fn new(rows: usize, row_bytes: &[usize], gpu: Gpu) -> Result<Self> {
+        let here = gpu.enter()?;
+        let buffers = row_bytes.iter().map(|&bytes| DeviceBuffer::new(&here, rows.saturating_mul(bytes)));
+        let buffers = buffers.collect::<Result<_>>()?;
+        Ok(Self { buffers, ready: Event::new(&here)?, uses: Uses::new(gpu)? })
+    }
+
+    pub(super) fn byte_len(&self) -> usize {
+        self.buffers.iter().map(DeviceBuffer::byte_len).sum()
+    }
+}
+
+/// Where the voxels of a batch are.
+#[derive(Debug, Clone)]
+pub(super) enum Memory {
+    Host(Arc<Slot>),
+    Gpu(Arc<GpuSlot>),
+}
+
+impl Default for Memory {
+    /// None at all.
+    fn default() -> Self {
+        Self::Host(Arc::default())
+    }
+}
+
+impl Memory {
+    pub(super) fn location(&self) -> Location {
+        match self {
+            Self::Host(slot) if slot.uses.is_none() => Location::Host,
+            Self::Host(_) => Location::Pinned,
+            Self::Gpu(slot) => Location::Gpu(slot.uses.gpu().id()),
+        }
+    }
+
+    /// Those who work on it beside us; none on plain memory.
+    pub(super) fn uses(&self) -> Option<&Uses> {
+        match self {
+            Self::Host(slot) => slot.uses(),
+            Self::Gpu(slot) => Some(&slot.uses),
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // What fails here is a driver that has gone or a context that is lost: nobody works then.
+        if let Some(uses) = &self.uses
+            && let Ok(here) = uses.gpu().enter()
+        {
+            let _ = uses.wait(&here);
+        }
+    }
+}
+
+impl Drop for GpuSlot {
+    fn drop(&mut self) {
+        // As above.
+        if let Ok(here) = self.uses.gpu().enter() {
+            let _ = self.ready.synchronize(&here);
+            let _ = self.uses.wait(&here);
+        }
+    }
+}

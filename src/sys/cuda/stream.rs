@@ -1,0 +1,119 @@
+//! Streams: queues of work for a device, ours and those of callers.
+
+use std::ffi::c_void;
+
+use crate::error::{Error, Result};
+use crate::sys::RowBuffer;
+use crate::sys::cuda::driver::Handle;
+use crate::sys::cuda::{Context, Current, DeviceBuffer};
+
+/// Not ordered with the legacy default stream.
+const NON_BLOCKING: u32 = 1;
+
+/// Somebody's stream. 0 and 1 are the legacy default stream, 2 the calling thread's own default stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StreamHandle(pub(super) Handle);
+
+impl StreamHandle {
+    /// The stream that the driver knows by this handle.
+    ///
+    /// # Safety
+    /// It is one of the numbers above, or a stream that lives as long as this value and its copies are used.
+    pub unsafe fn borrowed(handle: *mut c_void) -> Self {
+        Self(handle.addr())
+    }
+}
+
+/// A stream of our own, in order with no other.
+#[derive(Debug)]
+pub struct Stream {
+    context: &'static Context,
+    raw: Handle,
+}
+
+impl Stream {
+    /// A stream without work.
+    ///
+    /// # Errors
+    /// `Device` or `Memory` where the driver makes none.
+    pub fn new(current: &Current) -> Result<Self> {
+        let context = current.context();
+        let mut raw = 0;
+        // SAFETY: the place for the result is ours.
+        let code = unsafe { (context.driver.cuStreamCreate)(&raw mut raw, NON_BLOCKING) };
+        context.driver.check("cuStreamCreate", code)?;
+        Ok(Self { context, raw })
+    }
+
+    /// Its handle, for events.
+    pub fn handle(&self) -> StreamHandle {
+        StreamHandle(self.raw)
+    }
+
+    /// Begins to copy the first bytes of a buffer to a device, and does not wait.
+    ///
+    /// The caller keeps both, and writes to neither, until an event says that the copy is past.
+    ///
+    /// # Errors
+    /// `Internal` where one of the two is shorter; `Device` where the driver refuses.
+    pub fn upload(
+        &self,
+        current: &Current,
+        from: &RowBuffer,
+        (into, len): (&DeviceBuffer, usize),
+    ) -> Result<()> {
+        if len > from.byte_len() || len > into.byte_len() {
+            return Err(Error::internal(format!("a copy of {len} bytes is longer than its buffers")));
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let driver = current.context().driver;
+        // SAFETY: both have that many bytes; freeing pinned or device memory waits for copies by the driver's
+        // own rule, and the slots of which it is memory wait for their events before that.
+        let code = unsafe {
+            (driver.cuMemcpyHtoDAsync)(into.address(), from.address().cast_const().cast(), len, self.raw)
+        };
+        driver.check("cuMemcpyHtoDAsync", code)
+    }
+
+    /// Copies the first bytes of a device's buffer into memory, and waits for that.
+    ///
+    /// # Errors
+    /// `Internal` where the buffer is shorter; `Device` where the driver refuses or earlier work failed.
+    pub fn download_and_wait(&self, current: &Current, from: &DeviceBuffer, into: &mut [u8]) -> Result<()> {
+        if into.len() > from.byte_len() {
+            return Err(Error::internal(format!("a copy of {} bytes is longer than its buffer", into.len())));
+        }
+        if into.is_empty() {
+            return Ok(());
+        }
+        let driver = current.context().driver;
+        // SAFETY: both have that many bytes, and both outlive the copy, which is waited for below.
+        let code = unsafe {
+            (driver.cuMemcpyDtoHAsync)(into.as_mut_ptr().cast(), from.address(), into.len(), self.raw)
+        };
+        let begun = driver.check("cuMemcpyDtoHAsync", code);
+        begun.and(self.synchronize(current))
+    }
+
+    /// Waits until all its work is done.
+    ///
+    /// # Errors
+    /// `Device` where work failed.
+    pub fn synchronize(&self, current: &Current) -> Result<()> {
+        let driver = current.context().driver;
+        // SAFETY: the stream is ours.
+        driver.check("cuStreamSynchronize", unsafe { (driver.cuStreamSynchronize)(self.raw) })
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        // A driver that has gone has taken its streams along.
+        if let Ok(current) = self.context.enter() {
+            // SAFETY: made by `new`, and destroyed once; the driver keeps it until its work is done.
+            let _ = unsafe { (current.context().driver.cuStreamDestroy)(self.raw) };
+        }
+    }
+}
