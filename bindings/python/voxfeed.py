@@ -47,6 +47,9 @@ ABI_VERSION = 0
 MAX_NDIM = 8
 MAX_AXES = 6
 SAMPLE_REPEATED = 1
+DLPACK_PINNED_AS_CPU = 1
+DLPACK_PINNED_AS_PINNED = 2
+DLPACK_NO_WAIT = 4
 
 _PY2 = sys.version_info[0] == 2
 _WORD = (type(u""), bytes)
@@ -549,7 +552,8 @@ def _options(noun, init, given, choices, keep):
     options = noun()
     init(byref(options), ctypes.sizeof(options))
     fields = collections.OrderedDict((name, kind) for name, kind in noun._fields_
-                                     if name not in ("struct_size", "reserved", "category_count", "axis_count"))
+                                     if name not in ("struct_size", "reserved", "category_count", "axis_count",
+                                                     "pinned"))
     for name, value in given.items():
         if name not in fields:
             raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(fields)))
@@ -645,15 +649,15 @@ class BatchArray(Array):
         """
         if copy:
             raise BufferError("voxfeed shares a batch's memory and makes no copies of it: copy what you get")
-        flags, device = (_PINNED_AS_PINNED if self._device == 3 else _PINNED_AS_CPU), self.__dlpack_device__()
+        flags, device = (DLPACK_PINNED_AS_PINNED if self._device == 3 else DLPACK_PINNED_AS_CPU), self.__dlpack_device__()
         if dl_device is not None and tuple(dl_device) != device:
             if self._device != 3 or tuple(dl_device) != (1, 0):
                 raise BufferError("the batch lies on device %s, not on %s" % (device, tuple(dl_device)))
-            flags = _PINNED_AS_CPU
+            flags = DLPACK_PINNED_AS_CPU
         if self._device == 2 and stream == 0:
             raise BufferError("stream is 0, which says no stream: 1 is the legacy default one, 2 the thread's own")
         if stream == -1 or (stream is None and self._device != 2):
-            stream, flags = None, flags | _NO_WAIT
+            stream, flags = None, flags | DLPACK_NO_WAIT
         export, name = _lib.batch_dlpack_legacy, _LEGACY
         if max_version is not None and tuple(max_version) >= (1, 0):
             export, name = _lib.batch_dlpack, _VERSIONED
@@ -696,7 +700,6 @@ class DeviceArray(BatchArray):
 
 
 _DEVICES = dict((number, word) for word, number in _CHOICES["device"].items())
-_PINNED_AS_CPU, _PINNED_AS_PINNED, _NO_WAIT = 1, 2, 4
 
 
 def _stream(value):
@@ -749,7 +752,11 @@ def _tensor(array, what="array"):
             array = numpy.ascontiguousarray(array, array.dtype.newbyteorder("="))
     elif not hasattr(array, "__array_interface__"):
         raise TypeError("%s is %s, expected something with __array_interface__" % (what, type(array).__name__))
-    face = array.__array_interface__
+    return _described(array.__array_interface__, what, 1), array
+
+
+def _described(face, what, device):
+    """The tensor that an array interface describes."""
     order, letter, size = face["typestr"][0], face["typestr"][1], int(face["typestr"][2:])
     if (letter, size) not in _DTYPE_OF or order not in ("|", _NATIVE):
         raise TypeError("%s has dtype %s, expected %s" % (what, face["typestr"], ", ".join(sorted(
@@ -757,12 +764,12 @@ def _tensor(array, what="array"):
     shape, strides = face["shape"], face.get("strides")
     if not 1 <= len(shape) <= MAX_NDIM:
         raise ValueError("%s has %d axes, expected 1 to %d" % (what, len(shape), MAX_NDIM))
-    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=1,
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=device,
                      data=face["data"][0], ndim=len(shape))
     tensor.shape[:len(shape)] = shape
     if strides is not None:
         tensor.strides[:len(shape)] = [stride // size for stride in strides]
-    return tensor, array
+    return tensor
 
 
 def _affine(affine):
@@ -1259,7 +1266,8 @@ class Loader(_Object):
     Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
     "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
-    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id,
+    or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
+    "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
     group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
     other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
 
@@ -1268,7 +1276,7 @@ class Loader(_Object):
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
-                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer"}
+                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer", "cast": "cast"}
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
@@ -1420,14 +1428,22 @@ class Assembler(_Object):
         _lib.assembler_new(loader._own, byref(options), byref(handle.pointer))
         self._handle = handle
 
-    def add(self, batch, prediction):
+    def add(self, batch, prediction, stream=None):
         """Adds the prediction for a batch: (batch, channel, spatial axes), any dtype.
 
         The spatial extents are those of the batch's rows, or smaller by an even number of voxels: then centred.
+        One on a GPU (whatever has __cuda_array_interface__) comes to the host when the stream is done with it, and the
+        caller does not wait; stream is as in Batch.wait, the legacy default one unless the array names its own.
         Errors: ArgumentError for another shape; StateError where a sample was added before.
         """
-        tensor, _array = _tensor(prediction, "prediction")
-        _lib.assembler_add(self._own, batch._own, byref(tensor))
+        face = getattr(prediction, "__cuda_array_interface__", None)
+        if face is None:
+            tensor, _array = _tensor(prediction, "prediction")
+            _lib.assembler_add(self._own, batch._own, byref(tensor))
+        else:
+            tensor = _described(face, "prediction", 2)
+            stream = face.get("stream") if stream is None else stream
+            _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 
     def add_samples(self, samples, prediction):
         """As add, for a list of Sample that was kept from batch.samples."""
