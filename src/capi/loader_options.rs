@@ -119,7 +119,7 @@ impl vxf_consumer {
     /// The processor, soon after the library wrote them.
     pub const CPU: vxf_consumer = vxf_consumer(0);
     /// A device that copies them away: voxels are written past the processor's caches, which is faster then,
-    /// and much slower for a processor that reads them.
+    /// and much slower for a processor that reads them. Batches for VXF_DEVICE_CUDA are written so anyway.
     pub const DEVICE: vxf_consumer = vxf_consumer(1);
 }
 

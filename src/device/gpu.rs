@@ -1,6 +1,6 @@
 //! The GPUs of this machine.
 
-use crate::device::{DeviceBuffer, Event, Here};
+use crate::device::Here;
 use crate::error::Result;
 use crate::sys::cuda::{Context, device_count};
 
@@ -59,16 +59,5 @@ impl Gpu {
     /// `Device` where the driver refuses.
     pub fn settle(self) -> Result<Here> {
         self.context.settle()
-    }
-
-    /// Copies the first bytes of a buffer to the host once an event is past, and waits for that.
-    ///
-    /// # Errors
-    /// `Device` or `Memory` where the driver refuses or earlier work failed; `Forked`.
-    pub fn download(self, after: &Event, from: &DeviceBuffer, into: &mut [u8]) -> Result<()> {
-        let here = self.enter()?;
-        let stream = here.downloads()?;
-        after.hold(&here, stream.handle())?;
-        stream.download_and_wait(&here, from, into)
     }
 }

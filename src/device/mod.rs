@@ -3,6 +3,7 @@
 //! Who works on a device shows a [`Here`]: the proof that the device is the calling thread's. Nothing waits
 //! for a device unless its name or its first line says so.
 
+mod download;
 mod gpu;
 mod location;
 mod pinned;
@@ -11,6 +12,7 @@ mod uses;
 pub use crate::sys::cuda::{
     Current as Here, DeviceBuffer, Event, PinnedAllocator, PinnedBuffer, Stream, StreamHandle,
 };
+pub use download::Download;
 pub use gpu::{Gpu, gpu_count};
 pub use location::Location;
 pub use pinned::{pinned_alloc, pinned_free};

@@ -90,6 +90,19 @@ impl Uses {
         streams.clear();
     }
 
+    /// Records at once what a stream of ours has been given, in place of what was recorded before.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses.
+    pub fn record(&self, here: &Here, stream: StreamHandle) -> Result<()> {
+        let mut state = self.lock();
+        let State { events, recorded, .. } = &mut *state;
+        let event = events.first().ok_or_else(|| Error::internal("no event was made ahead"))?;
+        event.record(here, stream)?;
+        *recorded = 1;
+        Ok(())
+    }
+
     /// Lets the device wait for everybody before the stream goes on; this thread does not wait.
     ///
     /// # Errors

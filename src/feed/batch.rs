@@ -178,11 +178,7 @@ impl Batch {
                 into.copy_from_slice(from);
                 Ok(())
             }
-            Memory::Gpu(slot) => {
-                let buffer = slot.buffers.get(self.place(name)?);
-                let buffer = buffer.ok_or_else(|| Error::internal("a category has no buffer"))?;
-                slot.uses.gpu().download(&slot.ready, buffer, into)
-            }
+            Memory::Gpu(slot) => slot.copy_to(self.place(name)?, into),
         }
     }
 

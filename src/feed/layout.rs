@@ -1,5 +1,6 @@
 //! What a row of a batch looks like: its categories, their channels and dtypes, and its extents.
 
+use crate::device::Location;
 use crate::error::{Error, Result};
 use crate::feed::{CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::plan::{Plan, Sample, Sampler};
@@ -71,6 +72,12 @@ impl Layout {
         all.ok_or_else(|| Error::range("a row has more bytes than memory counts"))
     }
 
+    /// The bytes of one row of these extents in each category.
+    pub(super) fn bytes_of_rows(&self, extents: &[usize]) -> impl Iterator<Item = usize> {
+        let voxels: usize = extents.iter().product();
+        self.categories.iter().map(move |one| voxels * one.channels * one.program.dtype().byte_len())
+    }
+
     /// The region that fills the row of a sample, and the row's spatial extents.
     pub(super) fn row(&self, sampler: &Sampler, sample: &Sample) -> Result<(Region, Vec<usize>)> {
         let shape = match &self.fixed {
@@ -131,7 +138,9 @@ impl CategoryLayout {
         let program = Program::new(&options.chain, &wanted.name, (dtype, wanted.fit), channels)?;
         let (dtype, fit) = program.gathered();
         // Steps that follow read the row again at once.
-        let past_caches = options.consumer == Consumer::Device && program.is_empty();
+        let copied_away =
+            options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
+        let past_caches = copied_away && program.is_empty();
         let stores = if past_caches { Stores::Streaming } else { Stores::Cached };
         let extraction =
             Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit, stores };

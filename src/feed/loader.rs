@@ -11,7 +11,7 @@ use crate::feed::ring::{Place, Ring};
 use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
-use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, worker};
+use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, upload, worker};
 use crate::plan::{Plan, Sampler};
 use crate::sys::{Process, core_count};
 
@@ -30,6 +30,8 @@ pub(super) struct Shared {
     pub(super) ring: Mutex<Ring>,
     /// Threads wait here for a row to fill.
     pub(super) work: Condvar,
+    /// The thread that sends batches to a GPU waits here for one.
+    pub(super) sealed: Condvar,
     /// Callers wait here for a batch.
     pub(super) ready: Condvar,
     /// Who closes waits here for the threads to end.
@@ -53,6 +55,7 @@ impl Shared {
         }
         let left = self.lock().release(memory);
         self.work.notify_all();
+        self.sealed.notify_one();
         if let Some(memory) = left.filter(|memory| memory.uses().is_some()) {
             let_go(memory);
         }
@@ -106,6 +109,7 @@ impl Loader {
             layout,
             options,
             work: Condvar::new(),
+            sealed: Condvar::new(),
             ready: Condvar::new(),
             ended: Condvar::new(),
             counters: Counters::default(),
@@ -148,12 +152,17 @@ impl Loader {
             return Err(Error::state("the loader is closed"));
         }
         self.process.get_or_init(Process::current);
-        while ring.workers < shared.threads {
+        let (fill, send) = (shared.threads, usize::from(ring.has_uploads()));
+        while ring.workers < fill + send {
             let own = Arc::clone(shared);
             let name = format!("voxfeed-{}", ring.workers);
+            let run = if ring.workers < fill { worker::run } else { upload::run };
             std::thread::Builder::new()
                 .name(name)
-                .spawn(move || worker::run(&own))
+                .spawn(move || {
+                    run(&own);
+                    leave(&own);
+                })
                 .map_err(|cause| Error::memory(format!("a thread cannot be started: {cause}")))?;
             ring.workers += 1;
         }
@@ -342,7 +351,22 @@ fn end(shared: &Shared) {
     ring.closed = true;
     drop(ring);
     shared.work.notify_all();
+    shared.sealed.notify_all();
     shared.ready.notify_all();
+}
+
+/// Ends a thread; the last one gives the slots back that nobody holds.
+fn leave(shared: &Shared) {
+    let mut ring = shared.lock();
+    if ring.workers == 1 {
+        let free = ring.dissolve();
+        drop(ring);
+        // Where a GPU works on them, this waits: here, and not where the loader is freed.
+        drop(free);
+        ring = shared.lock();
+    }
+    ring.workers -= 1;
+    shared.ended.notify_all();
 }
 
 impl Drop for Loader {

@@ -228,13 +228,18 @@ impl Ring {
         }
     }
 
-    /// The next upload to be made, if there is one now.
+    /// Whether its batches are uploaded.
+    pub(super) fn has_uploads(&self) -> bool {
+        self.uploads.is_some()
+    }
+
+    /// The next upload to be made, if there is one now; for one thread alone, so that they arrive in order.
     pub(super) fn take_upload(&mut self) -> Option<Upload> {
         let uploads = self.uploads.as_mut()?;
         let waits = |batch: &&mut Filling| matches!(batch.memory, Memory::Host(_)) && batch.error.is_none();
         let batch = self.filling.iter_mut().find(waits).filter(|batch| batch.is_whole())?;
         let Memory::Host(slot) = &batch.memory else { return None };
-        let upload = uploads.begin(batch.number, slot, batch.samples.len())?;
+        let upload = uploads.begin(batch.number, slot, (batch.samples.len(), &batch.extents))?;
         batch.uploading = true;
         Some(upload)
     }
@@ -242,7 +247,6 @@ impl Ring {
     /// Notes that an upload is on its way or has failed.
     pub(super) fn finish_upload(&mut self, upload: Upload, outcome: Result<()>) {
         let Upload { batch: number, from, into, .. } = upload;
-        self.uploads.iter_mut().for_each(|uploads| uploads.busy = false);
         let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) else {
             self.given_up.retain(|batch| batch.number != number);
             self.put_back(Memory::Host(from));

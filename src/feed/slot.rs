@@ -1,9 +1,9 @@
 //! The memory that batches lie in: host slots, which are filled, and GPU slots, which are copied to.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::device::{DeviceBuffer, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses};
-use crate::error::Result;
+use crate::device::{DeviceBuffer, Download, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses};
+use crate::error::{Error, Result};
 use crate::plan::Sample;
 use crate::sys::{RowBuffer, RowMemory};
 
@@ -58,6 +58,8 @@ pub(super) struct GpuSlot {
     /// Past when the batch that was copied here last is whole.
     pub(super) ready: Event,
     pub(super) uses: Uses,
+    /// What brings voxels back to the host, once somebody has asked for that.
+    download: Mutex<Option<Download>>,
 }
 
 impl GpuSlot {
@@ -66,11 +68,24 @@ impl GpuSlot {
         let here = gpu.enter()?;
         let buffers = row_bytes.iter().map(|&bytes| DeviceBuffer::new(&here, rows.saturating_mul(bytes)));
         let buffers = buffers.collect::<Result<_>>()?;
-        Ok(Self { buffers, ready: Event::new(&here)?, uses: Uses::new(gpu)? })
+        let (ready, uses) = (Event::new(&here)?, Uses::new(gpu)?);
+        Ok(Self { buffers, ready, uses, download: Mutex::default() })
     }
 
     pub(super) fn byte_len(&self) -> usize {
         self.buffers.iter().map(DeviceBuffer::byte_len).sum()
+    }
+
+    /// Copies the first bytes of a category's buffer to the host, once they are there, and waits for that.
+    pub(super) fn copy_to(&self, category: usize, into: &mut [u8]) -> Result<()> {
+        let buffer = self.buffers.get(category).ok_or_else(|| Error::internal("a category has no buffer"))?;
+        let here = self.uses.gpu().enter()?;
+        let mut download = self.download.lock().unwrap_or_else(PoisonError::into_inner);
+        let download = match &mut *download {
+            Some(known) => known,
+            none => none.insert(Download::new(&here, self.buffers.iter().map(DeviceBuffer::byte_len).max())?),
+        };
+        download.run(&here, (&self.ready, buffer), into)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::feed::foresight::Watch;
 use crate::feed::loader::Shared;
 use crate::feed::ring::{Finished, Ticket};
 use crate::feed::stats::{add, add_time};
-use crate::feed::upload::Upload;
 use crate::plan::Sample;
 use crate::store::Reader;
 
@@ -22,12 +21,6 @@ struct Bench {
     watch: Watch,
     /// The GPU, once it is this thread's.
     here: Option<Here>,
-}
-
-/// What a thread has to do next.
-enum Task {
-    Fill(Ticket),
-    Upload(Upload),
 }
 
 impl Bench {
@@ -45,89 +38,50 @@ impl Bench {
     }
 }
 
-/// Fills rows, and sends batches to the GPU, until the loader is closed.
-pub(super) fn run(shared: &Arc<Shared>) {
+/// Fills rows until the loader is closed.
+pub(super) fn run(shared: &Shared) {
     let mut bench = Bench::default();
     let mut counted = 0;
-    while let Some(task) = next_task(shared) {
-        match task {
-            Task::Upload(upload) => send(shared, upload, &mut bench),
-            Task::Fill(ticket) => finish(shared, ticket, &mut bench),
-        }
+    while let Some(ticket) = next_ticket(shared) {
+        let begun = Instant::now();
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, &mut bench)));
+        let outcome = filled.unwrap_or_else(|payload| {
+            bench = Bench::default();
+            let (place, epoch) = (ticket.place, ticket.epoch);
+            let place = format!("while it read the sample at place {place} of epoch {epoch}");
+            Err(Error::panicked(place, payload.as_ref()))
+        });
+        add_time(&shared.counters.work_ns, begun.elapsed());
         let scratch_bytes = bench.byte_len() as u64;
         add(&shared.counters.scratch_bytes, scratch_bytes.wrapping_sub(counted));
         counted = scratch_bytes;
+        let finished = shared.lock().finish(ticket, outcome);
+        match finished {
+            Finished::Row => {}
+            Finished::Batch => {
+                shared.ready.notify_all();
+                shared.sealed.notify_one();
+            }
+            Finished::Slot => shared.work.notify_all(),
+        }
     }
     add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
-    leave(shared);
 }
 
-/// Waits for something to do; none when the loader is closed.
-fn next_task(shared: &Shared) -> Option<Task> {
+/// Waits for a row to fill; none when the loader is closed.
+fn next_ticket(shared: &Shared) -> Option<Ticket> {
     let mut ring = shared.lock();
     loop {
         if ring.closed {
             return None;
         }
-        if let Some(upload) = ring.take_upload() {
-            return Some(Task::Upload(upload));
-        }
         if let Some(ticket) = ring.take(&shared.plan, shared.options.endless, shared.foresight.ahead()) {
-            return Some(Task::Fill(ticket));
+            return Some(ticket);
         }
         let begun = Instant::now();
         ring = shared.work.wait(ring).unwrap_or_else(PoisonError::into_inner);
         add_time(&shared.counters.idle_ns, begun.elapsed());
     }
-}
-
-/// Fills a row and says so.
-fn finish(shared: &Shared, ticket: Ticket, bench: &mut Bench) {
-    let begun = Instant::now();
-    let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, bench)));
-    let outcome = filled.unwrap_or_else(|payload| {
-        *bench = Bench::default();
-        let (place, epoch) = (ticket.place, ticket.epoch);
-        let place = format!("while it read the sample at place {place} of epoch {epoch}");
-        Err(Error::panicked(place, payload.as_ref()))
-    });
-    add_time(&shared.counters.work_ns, begun.elapsed());
-    let finished = shared.lock().finish(ticket, outcome);
-    match finished {
-        Finished::Row => {}
-        Finished::Batch => shared.ready.notify_all(),
-        Finished::Slot => shared.work.notify_all(),
-    }
-}
-
-/// Sends a sealed batch to the GPU and says so: the copies are on their way then, not done.
-fn send(shared: &Shared, upload: Upload, bench: &mut Bench) {
-    let gpu = upload.into.uses.gpu();
-    let sent = catch_unwind(AssertUnwindSafe(|| upload.run(bench.here(gpu)?)));
-    let sent =
-        sent.unwrap_or_else(|payload| Err(Error::panicked("while it copied a batch", payload.as_ref())));
-    if let Ok(bytes) = &sent {
-        add(&shared.counters.uploads, 1);
-        add(&shared.counters.upload_bytes, *bytes);
-    }
-    shared.lock().finish_upload(upload, sent.map(|_| ()));
-    // The batch can be lent, and its host slot filled again.
-    shared.ready.notify_all();
-    shared.work.notify_all();
-}
-
-/// Ends the thread; the last one gives the slots back that nobody holds.
-fn leave(shared: &Shared) {
-    let mut ring = shared.lock();
-    if ring.workers == 1 {
-        let free = ring.dissolve();
-        drop(ring);
-        // Where a GPU works on them, this waits: here, and not where the loader is freed.
-        drop(free);
-        ring = shared.lock();
-    }
-    ring.workers -= 1;
-    shared.ended.notify_all();
 }
 
 /// Fills one row: gathers every category's voxels into their place, then runs the steps there.

@@ -2,10 +2,9 @@
 
 use std::ffi::{CStr, c_char};
 use std::marker::PhantomData;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::sys::cuda::Stream;
 use crate::sys::cuda::driver::{Driver, Handle, driver};
 
 /// The number of GPUs that the driver shows.
@@ -26,8 +25,6 @@ pub struct Context {
     pub(super) driver: &'static Driver,
     ordinal: i32,
     raw: Handle,
-    /// What copies to the host on behalf of threads that wait for it.
-    downloads: OnceLock<Stream>,
 }
 
 /// The contexts that this process has retained.
@@ -62,8 +59,7 @@ impl Context {
         // SAFETY: the device is the driver's own, and the place for the result is ours.
         let code = unsafe { (driver.cuDevicePrimaryCtxRetain)(&raw mut raw, device) };
         driver.check("cuDevicePrimaryCtxRetain", code)?;
-        let context: &'static Self =
-            Box::leak(Box::new(Self { driver, ordinal, raw, downloads: OnceLock::new() }));
+        let context: &'static Self = Box::leak(Box::new(Self { driver, ordinal, raw }));
         retained.push(context);
         Ok(context)
     }
@@ -138,21 +134,6 @@ impl Current {
     /// The context.
     pub fn context(&self) -> &'static Context {
         self.context
-    }
-
-    /// The context's stream for copies to the host that a thread waits for.
-    ///
-    /// # Errors
-    /// `Device` or `Memory` where the driver makes none.
-    pub fn downloads(&self) -> Result<&'static Stream> {
-        let known = &self.context.downloads;
-        match known.get() {
-            Some(stream) => Ok(stream),
-            None => {
-                let stream = Stream::new(self)?;
-                Ok(known.get_or_init(|| stream))
-            }
-        }
     }
 
     /// The bytes of the device's memory that are free, and all.

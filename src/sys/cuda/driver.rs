@@ -115,7 +115,11 @@ fn start() -> std::result::Result<Driver, (String, i32)> {
     let code = unsafe { (driver.cuInit)(0) };
     if code != 0 {
         let said = driver.say("cuInit", code);
-        return Err((format!("{said}: the NVIDIA driver does not start"), code));
+        let meaning = match code {
+            NO_DEVICE => "the NVIDIA driver shows no device (CUDA_VISIBLE_DEVICES may hide them)",
+            _ => "the NVIDIA driver does not start",
+        };
+        return Err((format!("{meaning}: {said}"), code));
     }
     let mut version = 0;
     // SAFETY: the place for the result is ours.

@@ -95,6 +95,12 @@ impl PinnedBuffer {
     pub fn byte_len(&self) -> usize {
         self.len
     }
+
+    /// All bytes, for whom the buffer belongs to alone; no device works on them.
+    pub fn bytes(&mut self) -> &mut [u8] {
+        // SAFETY: that many initialised bytes are ours, and a unique borrow of us is held.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
 }
 
 fn allocate(current: &Current, bytes: usize) -> Result<*mut c_void> {
@@ -112,6 +118,10 @@ impl Drop for PinnedBuffer {
     fn drop(&mut self) {
         let memory = self.start.as_ptr().cast();
         if let Some(own) = &self.allocator {
+            // A forked child has not the caller's pool, whatever its memory looks like.
+            if self.context.driver.check_process().is_err() {
+                return;
+            }
             // SAFETY: from `allocate`, and given back once.
             unsafe { (own.release)(memory, self.len as u64, own.user_data) };
         } else if let Ok(current) = self.context.enter() {

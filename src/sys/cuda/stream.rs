@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use crate::error::{Error, Result};
 use crate::sys::RowBuffer;
 use crate::sys::cuda::driver::Handle;
-use crate::sys::cuda::{Context, Current, DeviceBuffer};
+use crate::sys::cuda::{Context, Current, DeviceBuffer, PinnedBuffer};
 
 /// Not ordered with the legacy default stream.
 const NON_BLOCKING: u32 = 1;
@@ -77,22 +77,26 @@ impl Stream {
         driver.check("cuMemcpyHtoDAsync", code)
     }
 
-    /// Copies the first bytes of a device's buffer into memory, and waits for that.
+    /// Copies bytes of a device's buffer, from an offset on, to the start of pinned memory, and waits for that.
     ///
     /// # Errors
-    /// `Internal` where the buffer is shorter; `Device` where the driver refuses or earlier work failed.
-    pub fn download_and_wait(&self, current: &Current, from: &DeviceBuffer, into: &mut [u8]) -> Result<()> {
-        if into.len() > from.byte_len() {
-            return Err(Error::internal(format!("a copy of {} bytes is longer than its buffer", into.len())));
+    /// `Internal` where one of the two is shorter; `Device` where the driver refuses or earlier work failed.
+    pub fn download_and_wait(
+        &self,
+        current: &Current,
+        (from, offset): (&DeviceBuffer, usize),
+        (into, len): (&mut PinnedBuffer, usize),
+    ) -> Result<()> {
+        let end = offset.checked_add(len).filter(|&end| end <= from.byte_len() && len <= into.byte_len());
+        if end.is_none() {
+            return Err(Error::internal(format!("a copy of {len} bytes is longer than its buffers")));
         }
-        if into.is_empty() {
+        if len == 0 {
             return Ok(());
         }
-        let driver = current.context().driver;
-        // SAFETY: both have that many bytes, and both outlive the copy, which is waited for below.
-        let code = unsafe {
-            (driver.cuMemcpyDtoHAsync)(into.as_mut_ptr().cast(), from.address(), into.len(), self.raw)
-        };
+        let (driver, source) = (current.context().driver, from.address() + offset as u64);
+        // SAFETY: both have that many bytes, and both are borrowed until the copy is done, as is waited for below.
+        let code = unsafe { (driver.cuMemcpyDtoHAsync)(into.address().cast(), source, len, self.raw) };
         let begun = driver.check("cuMemcpyDtoHAsync", code);
         begun.and(self.synchronize(current))
     }
