@@ -46,7 +46,8 @@ static const kernel *kernel_in(const kernel *all, const char *name) {
 
 static const kernel *kernel_named(const char *name) {
     const kernel *own = kernel_in(own_kernels, name);
-    return own ? own : kernel_in(library_kernels, name);
+    if (!own) own = kernel_in(library_kernels, name);
+    return own ? own : kernel_in(gpu_kernels, name);
 }
 
 int standin_is_memory(uint64_t address, uint64_t bytes) {

@@ -5,8 +5,16 @@ use std::process::Command;
 
 use crate::programs::output_of;
 
-const SOURCES: [&str; 7] =
-    ["control.c", "context.c", "stream.c", "event.c", "memory.c", "kernels.c", "library_kernels.c"];
+const SOURCES: [&str; 8] = [
+    "control.c",
+    "context.c",
+    "stream.c",
+    "event.c",
+    "memory.c",
+    "kernels.c",
+    "library_kernels.c",
+    "gpu_kernels.c",
+];
 
 /// The folder of its sources, and of the header that test programs include.
 pub(crate) fn sources() -> PathBuf {
