@@ -984,7 +984,7 @@ typedef int32_t vxf_consumer;
 #define VXF_CONSUMER_CPU 0
 /**
  * A device that copies them away: voxels are written past the processor's caches, which is faster then,
- * and much slower for a processor that reads them.
+ * and much slower for a processor that reads them. Batches for VXF_DEVICE_CUDA are written so anyway.
  */
 #define VXF_CONSUMER_DEVICE 1
 

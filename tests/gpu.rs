@@ -25,7 +25,7 @@ impl Pack {
         for name in ["driver", "data"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        standin::build_into(&folder.path().join("driver"), &[]);
+        standin::put_into(&folder.path().join("driver"));
         let library = std::env::current_exe().unwrap().with_file_name("libvoxfeed.so");
         let pack = folder.path().join("pack");
         output_of(Command::new(top().join("tests/gpu/pack")).arg(library).arg(pack)).unwrap();
@@ -56,7 +56,10 @@ fn the_pack_is_small_and_needs_only_a_driver_and_glibc() {
     for entry in std::fs::read_dir(pack.path("pack")).unwrap() {
         let path = entry.unwrap().path();
         bytes += std::fs::metadata(&path).unwrap().len();
-        if path.extension().is_none_or(|extension| extension == "0") && path.is_file() && !path.ends_with("run") {
+        if path.extension().is_none_or(|extension| extension == "0")
+            && path.is_file()
+            && !path.ends_with("run")
+        {
             let said = output_of(Command::new("readelf").arg("-d").arg(&path)).unwrap();
             let needed = said.lines().filter(|line| line.contains("(NEEDED)"));
             let known = ["libc.so", "libm.so", "libgcc_s.so", "ld-linux", "libvoxfeed.so.0"];
@@ -74,11 +77,14 @@ fn the_quick_run_passes_and_writes_its_table() {
     let output = pack.run(&[]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for name in ["stream", "null-stream", "legacy-stream", "thread-streams", "two-loaders", "two-streams", "casts"] {
+    for name in
+        ["stream", "null-stream", "legacy-stream", "thread-streams", "two-loaders", "two-streams", "casts"]
+    {
         assert!(said.contains(&format!("  ok    {name}")), "{name}\n{said}");
     }
     let table = std::fs::read_to_string(pack.path("gpu.md")).unwrap();
-    let mut figures = vec!["best pinned copy", "| the loader |", "cast on the host", "that it waits", "Stand-in"];
+    let mut figures =
+        vec!["best pinned copy", "| the loader |", "cast on the host", "that it waits", "Stand-in"];
     if std::env::var_os("VXF_PYTHON").is_some() {
         assert!(said.contains("are right in PyTorch"), "{said}");
         figures.extend(["voxfeed in PyTorch", "PyTorch's DataLoader", "DALI"]);

@@ -662,7 +662,10 @@ class BatchArray(Array):
         if max_version is not None and tuple(max_version) >= (1, 0):
             export, name = _lib.batch_dlpack, _VERSIONED
         out = c_void_p()
-        export(self._owner, self._category, flags, _stream(stream), byref(out))
+        stream = _stream(stream)
+        export(self._owner, self._category, flags, stream, byref(out))
+        if not flags & DLPACK_NO_WAIT:
+            self._owner.stream = stream or 1
         # Python code cannot run while an exception is on its way, so the destructor is the library's.
         return _new_capsule(out, name, ctypes.cast(_lib.dlpack_capsule_free, c_void_p))
 

@@ -184,6 +184,10 @@ class OnTheGpu(Case):
         streams = []
         self.assertIn(LEGACY_STREAM, self.waits(lambda: streams.append(fresh["images"].__cuda_array_interface__["stream"])))
         self.assertEqual(streams, [LEGACY_STREAM])
+        array.__dlpack__(stream=self.stream)
+        self.assertEqual(array.__cuda_array_interface__["stream"], self.stream)
+        array.__dlpack__(stream=-1)
+        self.assertEqual(array.__cuda_array_interface__["stream"], self.stream)
         for stream, said in ((self.stream, self.stream), (THREAD_STREAM, 2), (LEGACY_STREAM, 1), (None, 1), (-1, None)):
             self.batch.wait(stream)
             self.assertEqual(array.__cuda_array_interface__["stream"], said)
