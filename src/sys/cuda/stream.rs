@@ -15,6 +15,15 @@ const NON_BLOCKING: u32 = 1;
 pub struct StreamHandle(pub(super) Handle);
 
 impl StreamHandle {
+    /// The legacy default stream: what it is given comes after all that streams which are not non-blocking
+    /// have, every thread's own default stream among them.
+    pub const LEGACY: Self = Self(1);
+
+    /// Whether it is another stream on every thread.
+    pub fn is_of_each_thread(self) -> bool {
+        self.0 == 2
+    }
+
     /// The stream that the driver knows by this handle.
     ///
     /// # Safety
