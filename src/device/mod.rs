@@ -10,7 +10,7 @@ mod pinned;
 mod uses;
 
 pub use crate::sys::cuda::{
-    Current as Here, DeviceBuffer, Event, PinnedAllocator, PinnedBuffer, Stream, StreamHandle,
+    Current as Here, DeviceBuffer, Event, LentMemory, PinnedAllocator, PinnedBuffer, Stream, StreamHandle,
 };
 pub use download::Download;
 pub use gpu::{Gpu, gpu_count};

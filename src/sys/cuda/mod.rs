@@ -11,5 +11,5 @@ mod stream;
 
 pub use context::{Context, Current, device_count};
 pub use event::Event;
-pub use memory::{DeviceBuffer, PinnedAllocator, PinnedBuffer};
+pub use memory::{DeviceBuffer, LentMemory, PinnedAllocator, PinnedBuffer};
 pub use stream::{Stream, StreamHandle};
