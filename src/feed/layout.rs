@@ -148,7 +148,8 @@ impl CategoryLayout {
         let conversion = conversion(&program, stored, (wanted, options))?;
         let (dtype, fit) = if conversion.is_some() { (stored, Fit::Exact) } else { program.gathered() };
         // Steps that follow read the row again at once.
-        let copied_away = options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
+        let copied_away =
+            options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
         let past_caches = copied_away && (program.is_empty() || conversion.is_some());
         let stores = if past_caches { Stores::Streaming } else { Stores::Cached };
         let extraction =

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::device::{Gpu, Location};
 use crate::error::{Error, Result};
+use crate::feed::layout::Layout;
 use crate::feed::slot::{GpuSlot, Pinning, Slot};
 use crate::feed::upload::Uploads;
 use crate::feed::{Cast, LoaderOptions};
-use crate::feed::layout::Layout;
 use crate::sys::check_memory;
 
 /// A loader's slots, and what they take.

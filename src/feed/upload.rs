@@ -49,8 +49,9 @@ impl Uploads {
     /// A way of its own to these slots.
     pub(super) fn new(gpu: Gpu, slots: VecDeque<Arc<GpuSlot>>, layout: &Layout) -> Result<Self> {
         let here = gpu.enter()?;
-        let converter =
-            |one: &CategoryLayout| one.conversion.as_ref().map(|made| Converter::new(&here, made)).transpose();
+        let converter = |one: &CategoryLayout| {
+            one.conversion.as_ref().map(|made| Converter::new(&here, made)).transpose()
+        };
         let converters: Vec<_> = layout.categories.iter().map(converter).collect::<Result<_>>()?;
         let any = converters.iter().any(Option::is_some);
         let conversions = any.then(|| Stream::new(&here)).transpose()?;
