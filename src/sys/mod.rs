@@ -7,6 +7,7 @@
 mod accumulate;
 mod block_stream;
 mod control_group;
+mod conversion;
 mod convert;
 pub mod cuda;
 mod file_system;
@@ -25,6 +26,7 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
+pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};

@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use crate::error::{Error, Result};
 use crate::sys::check_memory;
 use crate::sys::cuda::driver::{Address, OUT_OF_MEMORY};
-use crate::sys::cuda::{Context, Current};
+use crate::sys::cuda::{Context, Current, Stream};
 
 /// Pinned for every device; cached, since the processor fills it and may read it.
 const PORTABLE: u32 = 1;
@@ -159,6 +159,22 @@ impl DeviceBuffer {
             }
         })?;
         Ok(Self { context, address, len: bytes })
+    }
+
+    /// The bytes of the host, and waits until they are there: for what is made once.
+    ///
+    /// # Errors
+    /// Those of [`DeviceBuffer::new`] and [`PinnedBuffer::zeroed`].
+    pub fn holding(current: &Current, bytes: &[u8]) -> Result<Self> {
+        let (buffer, stream) = (Self::new(current, bytes.len())?, Stream::new(current)?);
+        let mut pinned = PinnedBuffer::zeroed(current, bytes.len(), None)?;
+        crate::sys::memory::copy(bytes, pinned.bytes().get_mut(..bytes.len()).unwrap_or_default());
+        let (driver, from) = (current.context().driver, pinned.address().cast_const().cast());
+        let to = stream.handle().0;
+        // SAFETY: both have that many bytes, and both live until the copy is done, as is waited for below.
+        let code = unsafe { (driver.cuMemcpyHtoDAsync)(buffer.address, from, buffer.len, to) };
+        let begun = driver.check("cuMemcpyHtoDAsync", code);
+        begun.and(stream.synchronize(current)).map(|()| buffer)
     }
 
     /// The address of the first byte, in the device's memory.
