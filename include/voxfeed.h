@@ -1302,10 +1302,17 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
 /**
  * As vxf_assembler_add(), for a prediction on a CUDA device that work on this stream makes.
  *
- * It waits for nothing: the prediction comes to the host when the stream is done with it, and takes its place
- * in the volumes before they are taken. Its memory may be changed by later work on the same stream, and freed
- * in the stream's order. With (void *)-1 for a stream the prediction is there already. Host memory is added
- * as by vxf_assembler_add(). Errors: those of vxf_assembler_add(); ERR_DEVICE.
+ * It is checked now, and the GPU is not waited for: the prediction comes to pinned memory of the assembler's
+ * when the stream has made it, and a thread adds it, in the order of the calls. Its memory may be changed by
+ * later work on the same stream, which waits for the copy, and freed in that stream's order. The batch may be
+ * released. With four predictions on their way, the call waits for the first. With (void *)-1 for a stream
+ * the prediction is there already, and the call waits for the copy; host memory is added as by
+ * vxf_assembler_add().
+ *
+ * vxf_assembler_next_complete() tells of a subject when its predictions have come; it waits for them once
+ * every sample of the epoch was added. Taking and saving wait for them too.
+ * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
+ * was added before could not be brought, which taking, saving and next_complete tell as well, once.
  */
 vxf_status vxf_assembler_add_async(vxf_assembler *assembler,
                                    const vxf_batch *batch,

@@ -128,8 +128,12 @@ fn fill_sample(
         let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
         let program = &category.program;
         let mut row = buffer.row(ticket.row)?;
-        let bytes = region.shape().byte_len(category.channels, program.dtype().byte_len())?;
+        let bytes = region.shape().byte_len(category.channels, category.host_dtype().byte_len())?;
         let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
+        if category.conversion.is_some() {
+            bench.reader.read(entries, &region, &category.extraction, row)?;
+            continue;
+        }
         if program.needs_scratch() {
             let gathered = program.gathered().0.byte_len();
             bench.scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
