@@ -187,6 +187,7 @@ static void casts(void) {
             for (cast = VXF_CAST_AUTO; cast <= VXF_CAST_DEVICE; cast++)
                 if (!chain || dtypes[dtype] == VXF_DTYPE_F32)
                     there += cast_of(dtypes[dtype], chains[chain], cast) && cast == VXF_CAST_DEVICE;
+    CHECK(there > 0);
     printf("%d casts on the device\n", there);
 }
 
