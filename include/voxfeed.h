@@ -56,6 +56,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/** DLPack's, from its own header dlpack.h, which may be included before or after this one. */
+struct DLManagedTensor;
+struct DLManagedTensorVersioned;
+
 /** The version that a program is compiled with; vxf_version_string() tells what it runs with. */
 #define VXF_VERSION_MAJOR 0
 #define VXF_VERSION_MINOR 1
@@ -837,6 +841,52 @@ vxf_status vxf_batch_ready_event(const vxf_batch *batch,
  */
 vxf_status vxf_batch_query(const vxf_batch *batch);
 
+/**
+ * In flags: pinned memory is named host memory, for readers that know no pinned device; the default of
+ * vxf_batch_dlpack_legacy().
+ */
+#define VXF_DLPACK_PINNED_AS_CPU 1
+
+/** In flags: pinned memory is named as such (kDLCUDAHost); the default of vxf_batch_dlpack(). */
+#define VXF_DLPACK_PINNED_AS_PINNED 2
+
+/** In flags: the stream is left alone; you have waited for the batch already, or will before you read it. */
+#define VXF_DLPACK_NO_WAIT 4
+
+/**
+ * Hands one category of a batch out as a DLPack 1.0 tensor, without a copy; a NULL category is the first.
+ *
+ * The data begin at the first element (byte_offset is 0), strides are set, nothing is read-only. Owned by the
+ * caller, whose deleter call, on any thread, lets go of the batch; until then it keeps its memory, though the
+ * batch and the loader were freed.
+ * The stream waits for the batch as in vxf_batch_wait(), and is remembered like there: a deleter names no stream.
+ * Errors: ERR_NOT_FOUND for the category, ERR_UNSUPPORTED for unknown flags.
+ */
+vxf_status vxf_batch_dlpack(const vxf_batch *batch,
+                            const char *category,
+                            uint32_t flags,
+                            vxf_stream stream,
+                            struct DLManagedTensorVersioned **out);
+
+/**
+ * As vxf_batch_dlpack(), in the struct of DLPack before 1.0, which PyTorch's at::fromDLPack reads.
+ *
+ * Pinned memory is named host memory unless flags say otherwise: most readers of this struct know no other.
+ */
+vxf_status vxf_batch_dlpack_legacy(const vxf_batch *batch,
+                                   const char *category,
+                                   uint32_t flags,
+                                   vxf_stream stream,
+                                   struct DLManagedTensor **out);
+
+/**
+ * The destructor of a Python capsule that owns an export, named "dltensor" or "dltensor_versioned": frees the export
+ * unless a reader has taken it out, which renames the capsule.
+ *
+ * For faces of this library in Python, whose own code cannot run while an exception is on its way. NULL is allowed.
+ */
+void vxf_dlpack_capsule_free(void *capsule);
+
 /** Gives pinned memory of this many bytes, aligned to 64, or NULL. */
 typedef void *(*vxf_pinned_allocate)(uint64_t bytes, void *user_data);
 
@@ -1252,10 +1302,17 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
 /**
  * As vxf_assembler_add(), for a prediction on a CUDA device that work on this stream makes.
  *
- * It waits for nothing: the prediction comes to the host when the stream is done with it, and takes its place
- * in the volumes before they are taken. Its memory may be changed by later work on the same stream, and freed
- * in the stream's order. With (void *)-1 for a stream the prediction is there already. Host memory is added
- * as by vxf_assembler_add(). Errors: those of vxf_assembler_add(); ERR_DEVICE.
+ * It is checked now, and the GPU is not waited for: the prediction comes to pinned memory of the assembler's
+ * when the stream has made it, and a thread adds it, in the order of the calls. Its memory may be changed by
+ * later work on the same stream, which waits for the copy, and freed in that stream's order. The batch may be
+ * released. With four predictions on their way, the call waits for the first. With (void *)-1 for a stream
+ * the prediction is there already, and the call waits for the copy; host memory is added as by
+ * vxf_assembler_add().
+ *
+ * vxf_assembler_next_complete() tells of a subject when its predictions have come; it waits for them once
+ * every sample of the epoch was added. Taking and saving wait for them too.
+ * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
+ * was added before could not be brought, which taking, saving and next_complete tell as well, once.
  */
 vxf_status vxf_assembler_add_async(vxf_assembler *assembler,
                                    const vxf_batch *batch,

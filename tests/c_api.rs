@@ -80,6 +80,18 @@ fn the_walk_leaks_nothing_and_touches_no_foreign_memory() {
 }
 
 #[test]
+fn batches_are_handed_out_as_dlpack_tensors_that_own_their_memory() {
+    let program = Program::built("dlpack");
+    program.run();
+    if Command::new("valgrind").arg("--version").output().is_ok() {
+        let leaks = ["--quiet", "--error-exitcode=9", "--leak-check=full", "--fair-sched=yes"];
+        let rules = ["--show-leak-kinds=definite", "--errors-for-leak-kinds=definite"];
+        let wrapper: Vec<&str> = ["valgrind"].into_iter().chain(leaks).chain(rules).collect();
+        output_of(&mut program.command(&wrapper)).unwrap();
+    }
+}
+
+#[test]
 fn every_struct_grows_and_shrinks_by_the_rule() {
     Program::built("options").run();
 }

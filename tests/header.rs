@@ -36,6 +36,7 @@ fn chapter(config: &cbindgen::Config, file: &Path) -> Result<String, Box<dyn Err
     config.header = None;
     config.include_guard = None;
     config.sys_includes.clear();
+    config.after_includes = None;
     config.cpp_compat = false;
     // Without this, a type that no function of its own chapter takes would be left out.
     config.export.include = offered_types(&fs::read_to_string(file)?);
@@ -108,6 +109,7 @@ fn generate(mod_file: &Path) -> Result<String, Box<dyn Error>> {
         config.header.clone().unwrap_or_default().trim().to_owned(),
         format!("#ifndef {guard}\n#define {guard}"),
         includes.join("\n"),
+        config.after_includes.clone().unwrap_or_default().trim().to_owned(),
         versions(),
         "#ifdef __cplusplus\nextern \"C\" {\n#endif".to_owned(),
     ];
@@ -182,6 +184,18 @@ fn the_header_compiles_alone_and_twice_in_every_mode() -> Outcome {
     for mode in MODES {
         compiles(&committed(), mode, "HEADER\nint main(void) { return 0; }\n")?;
         compiles(&committed(), mode, "HEADER\nHEADER\nint main(void) { return (int)vxf_abi_version(); }\n")?;
+    }
+    Ok(())
+}
+
+#[test]
+fn the_header_stands_before_and_behind_dlpacks_own() -> Outcome {
+    let other = top().join("tests/c/dlpack.h");
+    let other = format!("#include \"{}\"\n", other.display());
+    let main = "int main(void) { struct DLManagedTensor *legacy = 0; return vxf_batch_dlpack_legacy(0, 0, 0, 0, &legacy); }\n";
+    for mode in MODES {
+        compiles(&committed(), mode, &format!("HEADER\n{other}{main}"))?;
+        compiles(&committed(), mode, &format!("{other}HEADER\n{main}"))?;
     }
     Ok(())
 }

@@ -47,6 +47,9 @@ ABI_VERSION = 0
 MAX_NDIM = 8
 MAX_AXES = 6
 SAMPLE_REPEATED = 1
+DLPACK_PINNED_AS_CPU = 1
+DLPACK_PINNED_AS_PINNED = 2
+DLPACK_NO_WAIT = 4
 
 _PY2 = sys.version_info[0] == 2
 _WORD = (type(u""), bytes)
@@ -272,7 +275,7 @@ def _functions():
     p, size, u64, text, status = POINTER, c_size_t, c_uint64, c_char_p, c_int32
     dataset, sampler, transform, batch = p(_Dataset), p(_Sampler), p(_Transform), p(_Batch)
     loader, assembler, writer, tensor = p(_Loader), p(_Assembler), p(_Writer), p(_Tensor)
-    affine = p(c_double)
+    affine, stream = p(c_double), c_void_p
     return [
         ("abi_version", c_uint32, []),
         ("version_string", text, []),
@@ -317,12 +320,15 @@ def _functions():
         ("batch_copy_to", status, [batch, text, tensor]),
         ("batch_retain", status, [batch, p(batch)]),
         ("batch_release", None, [batch]),
-        ("batch_wait", status, [batch, c_void_p]),
-        ("batch_record_stream", status, [batch, c_void_p]),
+        ("batch_wait", status, [batch, stream]),
+        ("batch_record_stream", status, [batch, stream]),
         ("batch_ready_event", status, [batch, p(c_void_p)]),
         ("batch_query", status, [batch]),
         ("pinned_alloc", status, [u64, p(c_void_p)]),
         ("pinned_free", None, [c_void_p]),
+        ("batch_dlpack", status, [batch, text, c_uint32, stream, p(c_void_p)]),
+        ("batch_dlpack_legacy", status, [batch, text, c_uint32, stream, p(c_void_p)]),
+        ("dlpack_capsule_free", None, [c_void_p]),
         ("loader_options_init", status, [p(_LoaderOptions), size]),
         ("loader_new", status, [sampler, p(_LoaderOptions), p(loader)]),
         ("loader_start", status, [loader, u64]),
@@ -546,7 +552,8 @@ def _options(noun, init, given, choices, keep):
     options = noun()
     init(byref(options), ctypes.sizeof(options))
     fields = collections.OrderedDict((name, kind) for name, kind in noun._fields_
-                                     if name not in ("struct_size", "reserved", "category_count", "axis_count"))
+                                     if name not in ("struct_size", "reserved", "category_count", "axis_count",
+                                                     "pinned"))
     for name, value in given.items():
         if name not in fields:
             raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(fields)))
@@ -602,15 +609,121 @@ class Array(object):
         self.nbytes = size
         for extent in self.shape:
             self.nbytes *= extent
-        self.__array_interface__ = {"version": 3, "data": (tensor.data or 0, False), "shape": self.shape,
-                                    "typestr": (_NATIVE if size > 1 else "|") + letter + str(size)}
+        self._address = tensor.data or 0
+        self._face = {"version": 3, "data": (self._address, False), "shape": self.shape, "strides": None,
+                      "typestr": (_NATIVE if size > 1 else "|") + letter + str(size)}
+
+    @property
+    def __array_interface__(self):
+        return self._face
 
     def tobytes(self):
         """A copy of the bytes, the last axis fastest."""
-        return ctypes.string_at(self.__array_interface__["data"][0], self.nbytes)
+        return ctypes.string_at(self._address, self.nbytes)
 
     def __repr__(self):
-        return "voxfeed.Array(shape=%s, dtype=%s)" % (self.shape, self.dtype)
+        return "voxfeed.%s(shape=%s, dtype=%s)" % (type(self).__name__, self.shape, self.dtype)
+
+
+class BatchArray(Array):
+    """One category of a batch where it lies, for libraries that take memory over: torch.from_dlpack(array).
+
+    It keeps the batch's memory, and so does what they make of it. `device` is "cpu", "cuda" or "cuda_host" (pinned),
+    device_id the device's number.
+    """
+
+    def __init__(self, tensor, owner, category, pinned_as_cpu):
+        Array.__init__(self, tensor, owner)
+        self._category = category
+        self._device = 1 if pinned_as_cpu and tensor.device == 3 else tensor.device
+        self.device, self.device_id = _DEVICES[tensor.device], tensor.device_id
+
+    def __dlpack_device__(self):
+        return self._device, self.device_id
+
+    def __dlpack__(self, stream=None, max_version=None, dl_device=None, copy=None):
+        """A capsule of the array, without a copy; of DLPack 1.0 where max_version allows it.
+
+        On a GPU the stream waits for the batch, and the memory is not reused before what the stream has been given
+        by then is done. None is the legacy default stream; with -1 nothing waits.
+        """
+        if copy:
+            raise BufferError("voxfeed shares a batch's memory and makes no copies of it: copy what you get")
+        flags, device = (DLPACK_PINNED_AS_PINNED if self._device == 3 else DLPACK_PINNED_AS_CPU), self.__dlpack_device__()
+        if dl_device is not None and tuple(dl_device) != device:
+            if self._device != 3 or tuple(dl_device) != (1, 0):
+                raise BufferError("the batch lies on device %s, not on %s" % (device, tuple(dl_device)))
+            flags = DLPACK_PINNED_AS_CPU
+        if self._device == 2 and stream == 0:
+            raise BufferError("stream is 0, which says no stream: 1 is the legacy default one, 2 the thread's own")
+        if stream == -1 or (stream is None and self._device != 2):
+            stream, flags = None, flags | DLPACK_NO_WAIT
+        export, name = _lib.batch_dlpack_legacy, _LEGACY
+        if max_version is not None and tuple(max_version) >= (1, 0):
+            export, name = _lib.batch_dlpack, _VERSIONED
+        out = c_void_p()
+        stream = _stream(stream)
+        export(self._owner, self._category, flags, stream, byref(out))
+        if not flags & DLPACK_NO_WAIT:
+            self._owner.stream = stream or 1
+        # Python code cannot run while an exception is on its way, so the destructor is the library's.
+        return _new_capsule(out, name, ctypes.cast(_lib.dlpack_capsule_free, c_void_p))
+
+
+class DeviceArray(BatchArray):
+    """One category of a batch in the memory of a GPU: what torch, CuPy, Numba and others take without a copy.
+
+    torch.from_dlpack(array) or cupy.asarray(array) keep the batch's memory. batch.copy() brings it to the host.
+    """
+
+    @property
+    def __array_interface__(self):
+        raise AttributeError("the array lies on a GPU")
+
+    @property
+    def __cuda_array_interface__(self):
+        """The array for readers of version 3, ready on the stream that the batch was last told to wait for.
+
+        Where it was told of none, the legacy default stream waits here.
+        """
+        handle = self._owner
+        if handle.stream is None:
+            _lib.batch_wait(handle, 1)
+            handle.stream = 1
+        return dict(self._face, stream=None if handle.stream == -1 else handle.stream)
+
+    def __array__(self, *_, **__):
+        raise TypeError("the array lies on a GPU: batch.copy(category) brings it to the host")
+
+    def tobytes(self):
+        """A copy of the bytes, the last axis fastest; it waits for them."""
+        tensor, owner = _dense(_DTYPE_NAMED[self.dtype], self.shape)
+        _lib.batch_copy_to(self._owner, self._category, byref(tensor))
+        return ctypes.string_at(tensor.data, self.nbytes)
+
+
+_DEVICES = dict((number, word) for word, number in _CHOICES["device"].items())
+
+
+def _stream(value):
+    """The handle of a CUDA stream: its number, None, or an object of torch, CuPy, Numba, PyCUDA or cuda.core."""
+    if hasattr(value, "__cuda_stream__"):
+        value = value.__cuda_stream__()[1]
+    for name in ("cuda_stream", "ptr", "handle"):
+        value = getattr(value, name, value)
+    value = getattr(value, "value", value)
+    number = 0 if value is None else _integer(value, "stream", -1, 2 ** 64 - 1)
+    return number % 2 ** 64
+
+
+def _forever(thing):
+    # Capsules may live longer than this module, so what they point to is never freed.
+    ctypes.PYFUNCTYPE(None, ctypes.py_object)(("Py_IncRef", ctypes.pythonapi))(thing)
+    return thing
+
+
+_LEGACY, _VERSIONED = _forever(b"dltensor"), _forever(b"dltensor_versioned")
+_new_capsule = ctypes.PYFUNCTYPE(ctypes.py_object, c_void_p, c_char_p, c_void_p)(("PyCapsule_New", ctypes.pythonapi))
 
 
 def _given(tensor, owner):
@@ -642,7 +755,11 @@ def _tensor(array, what="array"):
             array = numpy.ascontiguousarray(array, array.dtype.newbyteorder("="))
     elif not hasattr(array, "__array_interface__"):
         raise TypeError("%s is %s, expected something with __array_interface__" % (what, type(array).__name__))
-    face = array.__array_interface__
+    return _described(array.__array_interface__, what, 1), array
+
+
+def _described(face, what, device):
+    """The tensor that an array interface describes."""
     order, letter, size = face["typestr"][0], face["typestr"][1], int(face["typestr"][2:])
     if (letter, size) not in _DTYPE_OF or order not in ("|", _NATIVE):
         raise TypeError("%s has dtype %s, expected %s" % (what, face["typestr"], ", ".join(sorted(
@@ -650,12 +767,12 @@ def _tensor(array, what="array"):
     shape, strides = face["shape"], face.get("strides")
     if not 1 <= len(shape) <= MAX_NDIM:
         raise ValueError("%s has %d axes, expected 1 to %d" % (what, len(shape), MAX_NDIM))
-    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=1,
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=device,
                      data=face["data"][0], ndim=len(shape))
     tensor.shape[:len(shape)] = shape
     if strides is not None:
         tensor.strides[:len(shape)] = [stride // size for stride in strides]
-    return tensor, array
+    return tensor
 
 
 def _affine(affine):
@@ -994,11 +1111,24 @@ class Transform(_Object):
         self._handle = handle
 
 
+class _BatchHandle(_Handle):
+    """A batch, and the stream that was last told to wait for it."""
+
+    __slots__ = ("stream",)
+
+    def __init__(self):
+        _Handle.__init__(self, _Batch, _lib.batch_release)
+        self.stream = None
+
+
 class Batch(_Object):
     """The samples that are handed over together, and the memory that they lie in.
 
     batch["images"] is an array (batch, channel, spatial axes): a view that you may write to. The memory goes back
     to the loader when the batch and all its views are gone; close() lets go of the batch alone.
+
+    On a GPU it is a DeviceArray. The batch may still be on its way: batch.wait(stream) lets a stream wait for it, not
+    the caller, and the memory is not reused before what that stream has been given by the release is done.
     """
 
     __iter__ = None
@@ -1008,9 +1138,50 @@ class Batch(_Object):
 
     def tensor(self, category=None):
         """The view of one category, or of the first. NotFoundError lists those that there are."""
+        array = self.array(category)
+        return array if numpy is None or isinstance(array, DeviceArray) else numpy.asarray(array)
+
+    def array(self, category=None, pinned_as_cpu=False):
+        """As tensor, but a BatchArray on the host too. pinned_as_cpu: for readers that know no pinned memory."""
         handle, tensor = self._own, _Tensor(struct_size=ctypes.sizeof(_Tensor))
-        _lib.batch_tensor(handle, None if category is None else _encoded(category, "category"), byref(tensor))
-        return _given(tensor, handle)
+        category = None if category is None else _encoded(category, "category")
+        _lib.batch_tensor(handle, category, byref(tensor))
+        kind = DeviceArray if tensor.device == 2 else BatchArray
+        return kind(tensor, handle, category, pinned_as_cpu)
+
+    def copy(self, category=None):
+        """A copy of one category on the host, which waits until it is there."""
+        array = self.array(category)
+        tensor, owner = _dense(_DTYPE_NAMED[array.dtype], array.shape)
+        _lib.batch_copy_to(self._own, array._category, byref(tensor))
+        return _given(tensor, owner)
+
+    def wait(self, stream=None):
+        """Lets a stream wait until the batch is on the GPU, and ties the memory to what the stream is given.
+
+        stream: its handle as an integer, or a stream of torch, CuPy, Numba or cuda.core; None and 1 are the legacy
+        default stream, 2 is the thread's own, and with -1 the caller waits. On the host there is nothing to wait for.
+        """
+        stream, handle = _stream(stream), self._own
+        _lib.batch_wait(handle, stream)
+        handle.stream = -1 if stream == 2 ** 64 - 1 else stream or 1
+
+    def record_stream(self, stream=None):
+        """Ties the memory to one more stream that uses it: it is not reused before that stream is done with it."""
+        _lib.batch_record_stream(self._own, _stream(stream))
+
+    def query(self):
+        """Whether the batch has arrived where it lies."""
+        return _lib.batch_query(self._own) == _OK
+
+    def ready_event(self):
+        """The CUDA event behind the batch's arrival, as an integer, for those who wait for it by themselves.
+
+        Errors: UnsupportedError on the host.
+        """
+        out = c_void_p()
+        _lib.batch_ready_event(self._own, byref(out))
+        return out.value
 
     def __getitem__(self, category):
         return self.tensor(category)
@@ -1098,7 +1269,8 @@ class Loader(_Object):
     Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
     "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
-    or its steps), categories (names, dicts or Category objects; all of the first subject), device, device_id,
+    or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
+    "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
     group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
     other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
 
@@ -1107,7 +1279,7 @@ class Loader(_Object):
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
-                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer"}
+                "thin_axis": "thin_axis", "device": "device", "consumer": "consumer", "cast": "cast"}
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
@@ -1156,7 +1328,7 @@ class Loader(_Object):
         """
         began, warned = _clock(), False
         while True:
-            handle, left = _Handle(_Batch, _lib.batch_release), self._SLICE_NS
+            handle, left = _BatchHandle(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
             status = _lib.loader_next(self._own, left, byref(handle.pointer))
@@ -1259,14 +1431,22 @@ class Assembler(_Object):
         _lib.assembler_new(loader._own, byref(options), byref(handle.pointer))
         self._handle = handle
 
-    def add(self, batch, prediction):
+    def add(self, batch, prediction, stream=None):
         """Adds the prediction for a batch: (batch, channel, spatial axes), any dtype.
 
         The spatial extents are those of the batch's rows, or smaller by an even number of voxels: then centred.
+        One on a GPU (whatever has __cuda_array_interface__) comes to the host when the stream is done with it, and the
+        caller does not wait; stream is as in Batch.wait, the legacy default one unless the array names its own.
         Errors: ArgumentError for another shape; StateError where a sample was added before.
         """
-        tensor, _array = _tensor(prediction, "prediction")
-        _lib.assembler_add(self._own, batch._own, byref(tensor))
+        face = getattr(prediction, "__cuda_array_interface__", None)
+        if face is None:
+            tensor, _array = _tensor(prediction, "prediction")
+            _lib.assembler_add(self._own, batch._own, byref(tensor))
+        else:
+            tensor = _described(face, "prediction", 2)
+            stream = face.get("stream") if stream is None else stream
+            _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 
     def add_samples(self, samples, prediction):
         """As add, for a list of Sample that was kept from batch.samples."""

@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::assemble::accumulator::{Accumulator, scratch_len};
+use crate::assemble::incoming::Incoming;
 use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
 use crate::assemble::output::Output;
 use crate::assemble::prediction::{Placed, Prediction, RowShapes, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
+use crate::device::{LentMemory, StreamHandle};
 use crate::error::{Error, Result};
 use crate::plan::{EpochOptions, Plan, Sample};
 use crate::sys::AlignedBuffer;
@@ -24,7 +26,9 @@ pub struct Assembler {
     plan: Arc<Plan>,
     options: AssemblerOptions,
     largest_rows: Vec<(Option<usize>, Shape)>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// Predictions on their way from a GPU.
+    incoming: Incoming,
 }
 
 #[derive(Debug, Default)]
@@ -42,6 +46,12 @@ struct Addition {
     channels: usize,
 }
 
+/// The sums that an addition goes to, and the generation that they belong to.
+struct Begun {
+    generation: u64,
+    held: Vec<Held>,
+}
+
 impl Assembler {
     /// The assembler of a plan's samples.
     ///
@@ -56,7 +66,7 @@ impl Assembler {
                 None => largest_rows.push((thin, row)),
             }
         }
-        Ok(Self { plan, options, largest_rows, state: Mutex::default() })
+        Ok(Self { plan, options, largest_rows, state: Arc::default(), incoming: Incoming::new() })
     }
 
     /// The plan.
@@ -82,24 +92,45 @@ impl Assembler {
     pub fn add(&self, samples: &[Sample], prediction: &Prediction<'_>) -> Result<()> {
         let view = View::new(prediction, samples.len())?;
         self.options.check_channels(view.channels)?;
+        // Those on their way were added before, and the order of adding counts.
+        self.incoming.settle()?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
-        let scratch = addition.places.iter().map(|placed| scratch_len(&self.options, &view, placed)).max();
-        let scratch = scratch.unwrap_or_default();
-        let mut memory: Vec<u64> = Vec::new();
-        let refused = |_| Error::memory(format!("no memory for {scratch} voxels of a prediction"));
-        memory.try_reserve_exact(scratch).map_err(refused)?;
-        memory.resize(scratch, 0);
+        let scratch = scratch(&self.options, &view, &addition)?;
+        let begun = self.begin(&addition)?;
+        sum(&self.state, &view, (&addition, &begun), scratch)
+    }
 
-        let (generation, held) = self.begin(&addition)?;
-        let rows = addition.tickets.iter().zip(&addition.places).zip(&held);
-        for ((ticket, placed), sums) in rows {
-            lock(sums).add(&view, placed, &mut memory)?;
-            let mut state = self.lock();
-            if state.generation == generation {
-                state.progress.iter_mut().for_each(|progress| progress.added(ticket.subject, 1));
-            }
-        }
-        Ok(())
+    /// As [`Assembler::add`], for a prediction in a GPU's memory that a stream's work makes: `bytes` is empty.
+    ///
+    /// It is checked now, copied behind that work, and added, by a thread of its own, before anything is taken;
+    /// this waits for the GPU only where four predictions are on their way. Work that the stream is given
+    /// later waits until the memory has been copied. Without a stream, this waits for the copy.
+    ///
+    /// # Errors
+    /// Those of [`Assembler::add`]; `NoDevice` or `Device` where the GPU or its driver fails, for this
+    /// prediction or one before it.
+    pub fn add_from_gpu(
+        &self,
+        samples: &[Sample],
+        prediction: &Prediction<'_>,
+        memory: LentMemory,
+        stream: Option<StreamHandle>,
+    ) -> Result<()> {
+        let view = View::over(prediction, memory.byte_len(), samples.len())?;
+        self.options.check_channels(view.channels)?;
+        let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
+        let (count, dtype, shape) = (samples.len(), prediction.dtype, prediction.shape.to_vec());
+        let (strides, row) = (prediction.strides.map(<[_]>::to_vec), prediction.row.map(<[_]>::to_vec));
+        self.incoming.bring(memory, stream, || {
+            let scratch = scratch(&self.options, &view, &addition)?;
+            let begun = self.begin(&addition)?;
+            let state = Arc::clone(&self.state);
+            Ok(Box::new(move |bytes| {
+                let (shape, strides, row) = (shape.as_slice(), strides.as_deref(), row.as_deref());
+                let view = View::new(&Prediction { bytes, dtype, shape, strides, row }, count)?;
+                sum(&state, &view, (&addition, &begun), scratch)
+            }))
+        })
     }
 
     /// Where each sample that counts belongs; none where no sample does.
@@ -130,7 +161,7 @@ impl Assembler {
     }
 
     /// Marks the samples as come and gives the sums of each one's subject, new ones where there are none.
-    fn begin(&self, addition: &Addition) -> Result<(u64, Vec<Held>)> {
+    fn begin(&self, addition: &Addition) -> Result<Begun> {
         let Addition { tickets, epoch, channels, .. } = addition;
         let mut state = self.lock();
         let mut fresh = None;
@@ -169,7 +200,16 @@ impl Assembler {
             state.progress = Some(fresh);
             state.generation += 1;
         }
-        Ok((state.generation, held))
+        Ok(Begun { generation: state.generation, held })
+    }
+
+    /// Waits for predictions that are on their way from a GPU, where no others can come in this epoch.
+    ///
+    /// # Errors
+    /// `Device` where one could not be brought, once.
+    pub fn settle_last(&self) -> Result<()> {
+        let has_all = self.lock().progress.as_ref().is_some_and(Progress::has_all);
+        if has_all { self.incoming.settle() } else { Ok(()) }
     }
 
     /// The next subject that has become complete, each once, in the order of completion.
@@ -264,6 +304,7 @@ impl Assembler {
 
     /// A subject's sums, and the generation that they belong to.
     fn held(&self, subject: usize, when: Readiness) -> Result<(Held, u64)> {
+        self.incoming.settle()?;
         let state = self.lock();
         let nothing = || Error::not_found(format!("subject {subject} has no prediction yet"));
         let progress = state.progress.as_ref().ok_or_else(nothing)?;
@@ -284,6 +325,35 @@ impl Assembler {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
+}
+
+/// The memory that rows are brought into shape in.
+fn scratch(options: &AssemblerOptions, view: &View<'_>, addition: &Addition) -> Result<Vec<u64>> {
+    let scratch = addition.places.iter().map(|placed| scratch_len(options, view, placed)).max();
+    let scratch = scratch.unwrap_or_default();
+    let mut memory: Vec<u64> = Vec::new();
+    let refused = |_| Error::memory(format!("no memory for {scratch} voxels of a prediction"));
+    memory.try_reserve_exact(scratch).map_err(refused)?;
+    memory.resize(scratch, 0);
+    Ok(memory)
+}
+
+/// Adds rows to their subjects' sums, and counts them.
+fn sum(
+    state: &Mutex<State>,
+    view: &View<'_>,
+    (addition, begun): (&Addition, &Begun),
+    mut scratch: Vec<u64>,
+) -> Result<()> {
+    let rows = addition.tickets.iter().zip(&addition.places).zip(&begun.held);
+    for ((ticket, placed), sums) in rows {
+        lock(sums).add(view, placed, &mut scratch)?;
+        let mut state = lock(state);
+        if state.generation == begun.generation {
+            state.progress.iter_mut().for_each(|progress| progress.added(ticket.subject, 1));
+        }
+    }
+    Ok(())
 }
 
 /// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.

@@ -7,6 +7,7 @@
 mod accumulator;
 mod assembler;
 mod blended;
+mod incoming;
 mod options;
 mod output;
 mod piece;

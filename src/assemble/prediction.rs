@@ -71,6 +71,14 @@ impl<'a> View<'a> {
     /// # Errors
     /// `Argument` where it has other axes, no element, or elements outside its memory.
     pub(super) fn new(prediction: &Prediction<'a>, samples: usize) -> Result<Self> {
+        Self::over(prediction, prediction.bytes.len(), samples)
+    }
+
+    /// The same for a prediction that has this many bytes elsewhere; nothing of it can be read.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn over(prediction: &Prediction<'a>, byte_len: usize, samples: usize) -> Result<Self> {
         let Prediction { bytes, dtype, shape, row, .. } = *prediction;
         let &[batch, channels, ref spatial @ ..] = shape else {
             let axes = shape.len();
@@ -84,7 +92,7 @@ impl<'a> View<'a> {
             return Err(Error::argument(format!("prediction has shape {}, so no voxel", listed(shape))));
         }
         let strides = strides(prediction)?;
-        check_memory(prediction, &strides)?;
+        check_memory(prediction, byte_len, &strides)?;
         let &[batch_stride, channel_stride, ref rest @ ..] = strides.as_slice() else {
             return Err(Error::internal("a prediction without strides"));
         };
@@ -197,8 +205,8 @@ fn strides(prediction: &Prediction<'_>) -> Result<Vec<usize>> {
     Ok(strides)
 }
 
-/// Makes sure that the farthest element lies in the memory.
-fn check_memory(prediction: &Prediction<'_>, strides: &[usize]) -> Result<()> {
+/// Makes sure that the farthest element lies in the memory, of this many bytes.
+fn check_memory(prediction: &Prediction<'_>, given: usize, strides: &[usize]) -> Result<()> {
     let shape = prediction.shape;
     if shape.contains(&0) {
         return Ok(());
@@ -209,7 +217,6 @@ fn check_memory(prediction: &Prediction<'_>, strides: &[usize]) -> Result<()> {
         elements = reach.ok_or_else(|| overflow(shape))?;
     }
     let needed = elements.checked_mul(prediction.dtype.byte_len()).ok_or_else(|| overflow(shape))?;
-    let given = prediction.bytes.len();
     if needed > given {
         let (shape, dtype) = (listed(shape), prediction.dtype);
         let text = format!("prediction has {given} bytes, expected {needed} for {shape} of {dtype}");

@@ -30,6 +30,8 @@ pub(super) struct Progress {
     stages: Vec<Stage>,
     untaken: usize,
     seen: Vec<u64>,
+    /// The samples that have not come.
+    unseen: u64,
     complete: VecDeque<usize>,
     channels: usize,
 }
@@ -56,7 +58,8 @@ impl Progress {
         seen.try_reserve_exact(words).map_err(refused)?;
         seen.resize(words, 0);
         let (outstanding, complete) = (expected.clone(), VecDeque::new());
-        Ok(Self { epoch: number, expected, outstanding, stages, untaken, seen, complete, channels })
+        let unseen = expected.iter().sum();
+        Ok(Self { epoch: number, expected, outstanding, stages, untaken, seen, unseen, complete, channels })
     }
 
     /// The epoch's number.
@@ -132,6 +135,12 @@ impl Progress {
                 *word |= 1 << (place % 64);
             }
         }
+        self.unseen = self.unseen.saturating_sub(tickets.len() as u64);
+    }
+
+    /// Whether every sample has come, added or on its way.
+    pub(super) fn has_all(&self) -> bool {
+        self.unseen == 0
     }
 
     /// A subject's sums.

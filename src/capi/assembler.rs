@@ -177,10 +177,17 @@ pub unsafe extern "C" fn vxf_assembler_add(
 
 /// As vxf_assembler_add(), for a prediction on a CUDA device that work on this stream makes.
 ///
-/// It waits for nothing: the prediction comes to the host when the stream is done with it, and takes its place
-/// in the volumes before they are taken. Its memory may be changed by later work on the same stream, and freed
-/// in the stream's order. With (void *)-1 for a stream the prediction is there already. Host memory is added
-/// as by vxf_assembler_add(). Errors: those of vxf_assembler_add(); ERR_DEVICE.
+/// It is checked now, and the GPU is not waited for: the prediction comes to pinned memory of the assembler's
+/// when the stream has made it, and a thread adds it, in the order of the calls. Its memory may be changed by
+/// later work on the same stream, which waits for the copy, and freed in that stream's order. The batch may be
+/// released. With four predictions on their way, the call waits for the first. With (void *)-1 for a stream
+/// the prediction is there already, and the call waits for the copy; host memory is added as by
+/// vxf_assembler_add().
+///
+/// vxf_assembler_next_complete() tells of a subject when its predictions have come; it waits for them once
+/// every sample of the epoch was added. Taking and saving wait for them too.
+/// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
+/// was added before could not be brought, which taking, saving and next_complete tell as well, once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_add_async(
     assembler: *mut vxf_assembler,
@@ -190,8 +197,18 @@ pub unsafe extern "C" fn vxf_assembler_add_async(
 ) -> vxf_status {
     guard_done(|| {
         let batch = borrow(batch)?;
-        let _ = stream_of(stream);
-        add(assembler, (batch.samples(), Some(batch.row_extents())), prediction)
+        let given = Given::read_anywhere(prediction, "prediction")?;
+        let Some(memory) = given.on_gpu()? else {
+            return add(assembler, (batch.samples(), Some(batch.row_extents())), prediction);
+        };
+        let prediction = Prediction {
+            bytes: &[],
+            dtype: given.dtype,
+            shape: &given.extents,
+            strides: given.strides.as_deref(),
+            row: Some(batch.row_extents()),
+        };
+        borrow(assembler)?.add_from_gpu(batch.samples(), &prediction, memory, stream_of(stream))
     })
 }
 
@@ -220,7 +237,11 @@ fn add(
     (samples, row): (&[Sample], Option<&[usize]>),
     prediction: *const vxf_tensor,
 ) -> Result<()> {
-    let given = Given::read(prediction, "prediction")?;
+    let given = Given::read_anywhere(prediction, "prediction")?;
+    if given.on_gpu()?.is_some() {
+        let text = "prediction: it lies on a CUDA device: add it with vxf_assembler_add_async()";
+        return Err(Error::unsupported(text));
+    }
     let prediction = Prediction {
         bytes: given.bytes()?,
         dtype: given.dtype,
@@ -243,6 +264,7 @@ pub unsafe extern "C" fn vxf_assembler_next_complete(
     guard(|| {
         let assembler = borrow(assembler)?;
         check_place(out_subject)?;
+        assembler.settle_last()?;
         match assembler.next_complete() {
             Some(subject) => write(out_subject, subject as u64).map(|()| vxf_status::OK),
             None if assembler.is_finished() => Ok(vxf_status::END),

@@ -30,6 +30,11 @@ impl BatchObject {
     pub(super) fn new(batch: Batch) -> Self {
         Self { batch, texts: Texts::default() }
     }
+
+    /// The batch itself, held once more.
+    pub(super) fn share(&self) -> Batch {
+        self.batch.clone()
+    }
 }
 
 impl std::ops::Deref for BatchObject {
@@ -140,7 +145,7 @@ pub unsafe extern "C" fn vxf_batch_copy_to(
 /// Makes another handle of the same batch; each handle is released on its own.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mut vxf_batch) -> vxf_status {
-    guard_done(|| give(BatchObject::new(borrow(batch)?.batch.clone()), out))
+    guard_done(|| give(BatchObject::new(borrow(batch)?.share()), out))
 }
 
 /// Releases a handle; the last one gives the memory back to the loader. NULL is allowed.

@@ -104,6 +104,15 @@ pub(super) fn free<N: Noun>(pointer: *mut N) {
     }
 }
 
+/// Drops what was leaked to the caller as a pointer, which comes back once; NULL is left alone.
+pub(super) fn reclaim<T>(pointer: *mut T) {
+    if pointer.is_null() || !pointer.is_aligned() {
+        return;
+    }
+    // SAFETY: by the contract of what was given out, the pointer is that of our own box, and it comes once.
+    drop(unsafe { Box::from_raw(pointer) });
+}
+
 /// Checks the place that a result is to be written to, before anything is done for it.
 pub(super) fn check_place<T>(out: *mut T) -> Result<()> {
     if out.is_null() || !out.is_aligned() {

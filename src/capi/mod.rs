@@ -34,6 +34,8 @@ pub mod batch;
 
 pub mod stream;
 
+pub mod dlpack;
+
 pub mod pinned;
 
 pub mod loader_options;

@@ -5,7 +5,7 @@
 use std::ffi::c_void;
 
 use crate::capi::handle::{Sized32, array, array_mut, read_sized};
-use crate::device::Location;
+use crate::device::{LentMemory, Location};
 use crate::error::{Error, Result};
 use crate::sys::{Fit, Stored, Stores, Target, gather, zeroed_bytes};
 use crate::voxel::{DType, MAX_AXES, Run, Shape};
@@ -149,18 +149,34 @@ pub(super) struct Given {
     /// Elements from one position to the next; none where the tensor is dense.
     pub(super) strides: Option<Vec<isize>>,
     data: *mut c_void,
+    /// The number of the CUDA device that it lies on; none for host memory.
+    gpu: Option<i32>,
 }
 
 impl Given {
     /// Checks a tensor of the caller's: host memory, possible sizes, non-negative strides.
     pub(super) fn read(pointer: *const vxf_tensor, what: &str) -> Result<Self> {
-        let tensor = read_sized(pointer).map_err(|error| error.at(what))?;
-        let wrong = |text: String| Err(Error::argument(format!("{what}: {text}")));
-        if ![vxf_device::DEFAULT, vxf_device::CPU, vxf_device::CUDA_HOST].contains(&tensor.device) {
-            let text =
-                format!("{what}: device {} is not host memory, which this call needs", tensor.device.0);
+        let given = Self::read_anywhere(pointer, what)?;
+        if given.gpu.is_some() {
+            let device = vxf_device::CUDA.0;
+            let text = format!("{what}: device {device} is not host memory, which this call needs");
             return Err(Error::unsupported(text));
         }
+        Ok(given)
+    }
+
+    /// Checks a tensor of the caller's, which may lie on a CUDA device.
+    pub(super) fn read_anywhere(pointer: *const vxf_tensor, what: &str) -> Result<Self> {
+        let tensor = read_sized(pointer).map_err(|error| error.at(what))?;
+        let wrong = |text: String| Err(Error::argument(format!("{what}: {text}")));
+        let gpu = match tensor.device {
+            vxf_device::DEFAULT | vxf_device::CPU | vxf_device::CUDA_HOST => None,
+            vxf_device::CUDA => Some(tensor.device_id),
+            other => {
+                let text = format!("{what}: device {} is not host memory, which this call needs", other.0);
+                return Err(Error::unsupported(text));
+            }
+        };
         let dtype = DType::from_code(tensor.dtype.0).map_err(|error| error.at(what))?;
         let ndim = usize::try_from(tensor.ndim).ok().filter(|&ndim| (1..=VXF_MAX_NDIM).contains(&ndim));
         let Some(ndim) = ndim else {
@@ -187,7 +203,7 @@ impl Given {
         if strides.iter().flatten().any(|&stride| stride < 0) {
             return wrong("a stride is negative".to_owned());
         }
-        Ok(Self { dtype, extents, strides, data: tensor.data })
+        Ok(Self { dtype, extents, strides, data: tensor.data, gpu })
     }
 
     fn dense_strides(extents: &[usize]) -> Vec<isize> {
@@ -219,6 +235,13 @@ impl Given {
     /// The elements' bytes; where strides are said, from the first to the last.
     pub(super) fn bytes<'a>(&self) -> Result<&'a [u8]> {
         array(self.data.cast_const().cast::<u8>(), self.span()?, "tensor data")
+    }
+
+    /// The memory that it lies in on a CUDA device; none for host memory.
+    pub(super) fn on_gpu(&self) -> Result<Option<LentMemory>> {
+        let (Some(gpu), span) = (self.gpu, self.span()?) else { return Ok(None) };
+        // SAFETY: by the contract a tensor's memory is there, and stays until work of the call's is past.
+        Ok(Some(unsafe { LentMemory::new(gpu, self.data, span as usize) }))
     }
 
     /// The bytes to be written of a dense tensor.

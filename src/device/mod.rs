@@ -10,7 +10,8 @@ mod pinned;
 mod uses;
 
 pub use crate::sys::cuda::{
-    Current as Here, DeviceBuffer, Event, PinnedAllocator, PinnedBuffer, Stream, StreamHandle,
+    Converter, Current as Here, DeviceBuffer, Event, LentMemory, Mirrored, PinnedAllocator, PinnedBuffer,
+    Statistics as GivenStatistics, Stream, StreamHandle, Voxels,
 };
 pub use download::Download;
 pub use gpu::{Gpu, gpu_count};

@@ -1,5 +1,7 @@
 //! Who still works on memory that is to be used again: streams while it is lent, events afterwards.
 
+use std::cell::Cell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::device::{Event, Gpu, Here, StreamHandle};
@@ -20,12 +22,46 @@ pub struct Uses {
 
 #[derive(Debug)]
 struct State {
-    streams: Vec<StreamHandle>,
+    streams: Vec<User>,
     /// At least one for each stream; the first `recorded` are to be waited for.
     events: Vec<Event>,
     recorded: usize,
     /// Why a stream could not be recorded.
     failed: Option<Error>,
+}
+
+/// A stream that works on the memory, and the thread that said so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct User {
+    stream: StreamHandle,
+    /// 0 where the stream is the same on all threads.
+    thread: u64,
+}
+
+impl User {
+    fn of(stream: StreamHandle) -> Self {
+        Self { stream, thread: if stream.is_of_each_thread() { thread_number() } else { 0 } }
+    }
+
+    /// The stream to be recorded by this thread: another thread's own can only be reached by way of the
+    /// legacy stream.
+    fn recorded(self) -> StreamHandle {
+        if self == Self::of(self.stream) { self.stream } else { StreamHandle::LEGACY }
+    }
+}
+
+/// A number of the calling thread that no other has or had; asked for also while a thread is being ended.
+fn thread_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    thread_local! {
+        static OWN: Cell<u64> = const { Cell::new(0) };
+    }
+    OWN.with(|own| {
+        if own.get() == 0 {
+            own.set(LAST.fetch_add(1, Relaxed) + 1);
+        }
+        own.get()
+    })
 }
 
 impl Uses {
@@ -54,15 +90,15 @@ impl Uses {
     /// # Errors
     /// `Device` or `Memory` where another event is needed and the driver makes none.
     pub fn remember(&self, here: &Here, stream: StreamHandle) -> Result<()> {
-        let mut state = self.lock();
-        if state.streams.contains(&stream) {
+        let (mut state, user) = (self.lock(), User::of(stream));
+        if state.streams.contains(&user) {
             return Ok(());
         }
         // Made now, so that giving the memory back has nothing to ask for.
         if state.events.len() <= state.streams.len() {
             state.events.push(Event::new(here)?);
         }
-        state.streams.push(stream);
+        state.streams.push(user);
         Ok(())
     }
 
@@ -80,8 +116,8 @@ impl Uses {
             Ok(here) => {
                 // An event that could not be recorded still says what it said before: nothing new to wait for.
                 *recorded = streams.len();
-                for (stream, event) in streams.iter().zip(events.iter()) {
-                    let noted = event.record(&here, *stream);
+                for (user, event) in streams.iter().zip(events.iter()) {
+                    let noted = event.record(&here, user.recorded());
                     *failed = failed.take().or(noted.err());
                 }
             }
@@ -110,7 +146,7 @@ impl Uses {
     pub fn hold(&self, here: &Here, stream: StreamHandle) -> Result<()> {
         let mut state = self.lock();
         let State { events, recorded, failed, .. } = &mut *state;
-        told(failed)?;
+        told(failed.as_ref())?;
         for event in events.iter().take(*recorded) {
             event.hold(here, stream)?;
         }
@@ -125,7 +161,7 @@ impl Uses {
     pub fn wait(&self, here: &Here) -> Result<u64> {
         let mut state = self.lock();
         let State { events, recorded, failed, .. } = &mut *state;
-        told(failed)?;
+        told(failed.as_ref())?;
         let mut waited = 0;
         for event in events.iter().take(*recorded) {
             if !event.is_past(here)? {
@@ -138,8 +174,13 @@ impl Uses {
     }
 }
 
-/// The error of a use that could not be recorded, once.
-fn told(failed: &mut Option<Error>) -> Result<()> {
-    let place = "a stream that worked on the last batch in this memory could not be recorded at its release";
-    failed.take().map_or(Ok(()), |error| Err(error.at(place)))
+/// The error of a use that could not be recorded: for good, since nobody can tell any more when it has ended.
+fn told(failed: Option<&Error>) -> Result<()> {
+    let Some(error) = failed else { return Ok(()) };
+    let text = format!(
+        "a stream that worked on an earlier batch in this memory could not be recorded at its release, so that \
+         the memory cannot be used again: {}",
+        error.message()
+    );
+    Err(Error::new(error.kind(), text).with_device_error(error.details().device_error))
 }

@@ -2,12 +2,12 @@
 
 use crate::device::Location;
 use crate::error::{Error, Result};
-use crate::feed::{CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
+use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
-use crate::sys::Stores;
+use crate::sys::{Conversion, Fit, Stores, convert};
 use crate::transform::Program;
-use crate::voxel::{DType, MAX_AXES, Region, Shape};
+use crate::voxel::{DType, MAX_AXES, Padding, Region, Shape};
 
 /// One category as every row has it.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(super) struct CategoryLayout {
     pub(super) name: String,
     pub(super) channels: usize,
     pub(super) program: Program,
+    /// What a GPU makes of a row in place of the program; none where the program does it on the host.
+    pub(super) conversion: Option<Conversion>,
     pub(super) extraction: Extraction,
     pub(super) squeeze_channel: bool,
     /// The entries of every subject.
@@ -62,20 +64,23 @@ impl Layout {
         Ok(Self { categories, thin_axis: options.thin_axis, fixed, voxels })
     }
 
-    /// The bytes of a row in each category.
+    /// The bytes of a row in each category, as batches have it.
     pub(super) fn row_bytes(&self) -> Result<Vec<usize>> {
+        self.row_bytes_in(|category| category.program.dtype())
+    }
+
+    /// The bytes of a row in each category, as it is written on the host.
+    pub(super) fn host_row_bytes(&self) -> Result<Vec<usize>> {
+        self.row_bytes_in(CategoryLayout::host_dtype)
+    }
+
+    fn row_bytes_in(&self, dtype: impl Fn(&CategoryLayout) -> DType) -> Result<Vec<usize>> {
         let bytes = |category: &CategoryLayout| {
-            let voxel = category.program.dtype().byte_len();
+            let voxel = dtype(category).byte_len();
             self.voxels.checked_mul(category.channels).and_then(|count| count.checked_mul(voxel))
         };
         let all: Option<Vec<usize>> = self.categories.iter().map(bytes).collect();
         all.ok_or_else(|| Error::range("a row has more bytes than memory counts"))
-    }
-
-    /// The bytes of one row of these extents in each category.
-    pub(super) fn bytes_of_rows(&self, extents: &[usize]) -> impl Iterator<Item = usize> {
-        let voxels: usize = extents.iter().product();
-        self.categories.iter().map(move |one| voxels * one.channels * one.program.dtype().byte_len())
     }
 
     /// The region that fills the row of a sample, and the row's spatial extents.
@@ -98,9 +103,14 @@ impl Layout {
 }
 
 impl CategoryLayout {
+    /// The dtype of rows on the host.
+    pub(super) fn host_dtype(&self) -> DType {
+        if self.conversion.is_some() { self.extraction.dtype } else { self.program.dtype() }
+    }
+
     fn new(dataset: &Dataset, wanted: &CategoryOptions, options: &LoaderOptions) -> Result<Self> {
         let mut entries = Vec::with_capacity(dataset.subjects().len());
-        let mut dtype: Option<DType> = wanted.dtype;
+        let mut stored: Option<DType> = None;
         let mut channels: Option<(usize, &str)> = None;
         for subject in dataset.subjects() {
             let mut category = subject.category(&wanted.name)?.clone();
@@ -119,15 +129,14 @@ impl CategoryLayout {
                 }
                 _ => channels = Some((own, subject.id())),
             }
-            if wanted.dtype.is_none() {
-                let own = category.value_dtype()?;
-                dtype = Some(dtype.map_or(own, |known| known.promote(own)));
-            }
+            let own = category.value_dtype()?;
+            stored = Some(stored.map_or(own, |known| known.promote(own)));
             entries.push(category.entries);
         }
-        let (Some(dtype), Some((channels, _))) = (dtype, channels) else {
+        let (Some(stored), Some((channels, _))) = (stored, channels) else {
             return Err(Error::argument("the dataset has no subject"));
         };
+        let dtype = wanted.dtype.unwrap_or(stored);
         if channels == 0 {
             return Err(Error::argument(format!("category \"{}\" has no entry", wanted.name)));
         }
@@ -136,11 +145,12 @@ impl CategoryLayout {
             return Err(Error::argument(text));
         }
         let program = Program::new(&options.chain, &wanted.name, (dtype, wanted.fit), channels)?;
-        let (dtype, fit) = program.gathered();
+        let conversion = conversion(&program, stored, (wanted, options))?;
+        let (dtype, fit) = if conversion.is_some() { (stored, Fit::Exact) } else { program.gathered() };
         // Steps that follow read the row again at once.
         let copied_away =
             options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
-        let past_caches = copied_away && program.is_empty();
+        let past_caches = copied_away && (program.is_empty() || conversion.is_some());
         let stores = if past_caches { Stores::Streaming } else { Stores::Cached };
         let extraction =
             Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit, stores };
@@ -148,11 +158,46 @@ impl CategoryLayout {
             name: wanted.name.clone(),
             channels,
             program,
+            conversion,
             extraction,
             squeeze_channel: wanted.squeeze_channel,
             entries,
         })
     }
+}
+
+/// What a GPU is to make of a category's stored voxels; none where the host does it.
+fn conversion(
+    program: &Program,
+    stored: DType,
+    (wanted, options): (&CategoryOptions, &LoaderOptions),
+) -> Result<Option<Conversion>> {
+    let is_as_stored = program.is_empty() && stored == program.dtype();
+    if !matches!(options.location, Location::Gpu(_)) || options.cast == Cast::Host || is_as_stored {
+        return Ok(None);
+    }
+    // Padding is written before the GPU sees the row, so its value must be one of the stored dtype's.
+    let pads = wanted.padding != Padding::Constant || has_exactly(stored, wanted.pad_value);
+    let conversion = if pads { program.conversion(stored, None) } else { None };
+    match (options.cast, conversion) {
+        (Cast::Device, None) => Err(Error::unsupported(format!(
+            "category \"{}\": a GPU does not make {} of {stored} with these steps: use VXF_CAST_AUTO, which \
+             leaves such categories to the host",
+            wanted.name,
+            program.dtype()
+        ))),
+        (Cast::Auto, Some(_)) if stored.byte_len() >= program.dtype().byte_len() => Ok(None),
+        (_, conversion) => Ok(conversion),
+    }
+}
+
+/// Whether a number is one of a dtype's own.
+fn has_exactly(dtype: DType, number: f64) -> bool {
+    let (mut made, mut back) = ([0u8; 8], [0u8; 8]);
+    let made = made.get_mut(..dtype.byte_len()).unwrap_or_default();
+    convert(&number.to_ne_bytes(), DType::F64, made, dtype)
+        && convert(made, dtype, &mut back, DType::F64)
+        && f64::from_ne_bytes(back) == number
 }
 
 /// The extents that a batch shows of a row's shape.

@@ -99,7 +99,7 @@ impl Loader {
         let layout = Layout::new(&plan, &options)?;
         let row_bytes = layout.row_bytes()?;
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
-        let pools = Pools::new(&options, rows, &row_bytes)?;
+        let pools = Pools::new(&options, rows, &layout)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
             sizes: pools.sizes,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::device::{Gpu, Location};
 use crate::error::{Error, Result};
+use crate::feed::layout::Layout;
 use crate::feed::slot::{GpuSlot, Pinning, Slot};
 use crate::feed::upload::Uploads;
 use crate::feed::{Cast, LoaderOptions};
@@ -33,7 +34,8 @@ impl Pools {
     ///
     /// # Errors
     /// `Argument` where options contradict each other; `NoDevice`; `Memory`; `Device`.
-    pub(super) fn new(options: &LoaderOptions, rows: usize, row_bytes: &[usize]) -> Result<Self> {
+    pub(super) fn new(options: &LoaderOptions, rows: usize, layout: &Layout) -> Result<Self> {
+        let row_bytes = &layout.host_row_bytes()?;
         let slots = options.prefetch.max(1).saturating_add(1);
         check_memory(Slot::needed_bytes(rows, row_bytes).saturating_mul(slots as u128)).map_err(|error| {
             error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)"))
@@ -48,10 +50,10 @@ impl Pools {
         }
         let mut uploads = None;
         if let (Location::Gpu(_), Some((gpu, _))) = (options.location, pinning) {
-            let memory = (0..slots).map(|_| GpuSlot::new(rows, row_bytes, gpu).map(Arc::new));
+            let memory = (0..slots).map(|_| GpuSlot::new(rows, layout, gpu).map(Arc::new));
             let memory: Vec<Arc<GpuSlot>> = memory.collect::<Result<_>>()?;
             sizes.device_bytes = memory.iter().map(|slot| slot.byte_len()).sum();
-            uploads = Some(Uploads::new(gpu, memory.into())?);
+            uploads = Some(Uploads::new(gpu, memory.into(), layout)?);
         }
         Ok(Self { host, uploads, sizes })
     }
@@ -59,6 +61,9 @@ impl Pools {
 
 /// Where host slots are had from.
 fn pinning(options: &LoaderOptions) -> Result<Pinning> {
+    if options.cast == Cast::Device && !matches!(options.location, Location::Gpu(_)) {
+        return Err(Error::argument("cast is VXF_CAST_DEVICE, but batches do not lie on a device"));
+    }
     let id = match options.location {
         Location::Host if options.pinned.is_some() => {
             let text = "an allocator of pinned memory, but batches lie in plain host memory";
@@ -68,8 +73,5 @@ fn pinning(options: &LoaderOptions) -> Result<Pinning> {
         Location::Pinned => options.gpu,
         Location::Gpu(id) => id,
     };
-    if options.cast == Cast::Device {
-        return Err(Error::unsupported("voxels are not cast on a device in this version: use VXF_CAST_AUTO"));
-    }
     Ok(Some((Gpu::open(id)?, options.pinned)))
 }

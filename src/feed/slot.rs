@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::device::{DeviceBuffer, Download, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses};
 use crate::error::{Error, Result};
+use crate::feed::layout::Layout;
 use crate::plan::Sample;
 use crate::sys::{RowBuffer, RowMemory};
 
@@ -55,6 +56,10 @@ impl Slot {
 #[derive(Debug)]
 pub(super) struct GpuSlot {
     pub(super) buffers: Vec<DeviceBuffer>,
+    /// Where categories that the GPU converts arrive as they are stored.
+    pub(super) stored: Vec<Option<DeviceBuffer>>,
+    /// Past when all that is copied here has arrived.
+    pub(super) arrived: Event,
     /// Past when the batch that was copied here last is whole.
     pub(super) ready: Event,
     pub(super) uses: Uses,
@@ -63,17 +68,20 @@ pub(super) struct GpuSlot {
 }
 
 impl GpuSlot {
-    /// A slot for this many rows of these sizes.
-    pub(super) fn new(rows: usize, row_bytes: &[usize], gpu: Gpu) -> Result<Self> {
+    /// A slot for this many rows.
+    pub(super) fn new(rows: usize, layout: &Layout, gpu: Gpu) -> Result<Self> {
         let here = gpu.enter()?;
-        let buffers = row_bytes.iter().map(|&bytes| DeviceBuffer::new(&here, rows.saturating_mul(bytes)));
-        let buffers = buffers.collect::<Result<_>>()?;
-        let (ready, uses) = (Event::new(&here)?, Uses::new(gpu)?);
-        Ok(Self { buffers, ready, uses, download: Mutex::default() })
+        let buffer = |bytes: usize| DeviceBuffer::new(&here, rows.saturating_mul(bytes));
+        let buffers = layout.row_bytes()?.into_iter().map(buffer).collect::<Result<_>>()?;
+        let stored = layout.host_row_bytes()?.into_iter().zip(&layout.categories);
+        let stored = stored.map(|(bytes, one)| one.conversion.is_some().then(|| buffer(bytes)).transpose());
+        let stored = stored.collect::<Result<_>>()?;
+        let (arrived, ready, uses) = (Event::new(&here)?, Event::new(&here)?, Uses::new(gpu)?);
+        Ok(Self { buffers, stored, arrived, ready, uses, download: Mutex::default() })
     }
 
     pub(super) fn byte_len(&self) -> usize {
-        self.buffers.iter().map(DeviceBuffer::byte_len).sum()
+        self.buffers.iter().chain(self.stored.iter().flatten()).map(DeviceBuffer::byte_len).sum()
     }
 
     /// Copies the first bytes of a category's buffer to the host, once they are there, and waits for that.

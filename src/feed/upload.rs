@@ -7,19 +7,29 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
 
-use crate::device::{Gpu, Here, Stream};
+use crate::device::{Converter, GivenStatistics, Gpu, Here, Mirrored, Stream, StreamHandle, Voxels};
 use crate::error::{Error, Result};
-use crate::feed::layout::Layout;
+use crate::feed::layout::{CategoryLayout, Layout};
 use crate::feed::loader::Shared;
 use crate::feed::slot::{GpuSlot, Slot};
 use crate::feed::stats::add;
 
-/// The GPU's side of a ring: its free slots, and the stream that copies to them.
+/// The GPU's side of a ring: its free slots, and the way to them.
 #[derive(Debug)]
 pub(super) struct Uploads {
-    stream: Arc<Stream>,
+    way: Arc<Way>,
     /// Those that came back first come first: their users are the likeliest to be done.
     pub(super) free: VecDeque<Arc<GpuSlot>>,
+}
+
+/// What brings batches to the GPU.
+#[derive(Debug)]
+struct Way {
+    gpu: Gpu,
+    copies: Stream,
+    /// What converts while the next batch is being copied; none where no category is converted.
+    conversions: Option<Stream>,
+    converters: Vec<Option<Converter>>,
 }
 
 /// A sealed batch on its way to a GPU.
@@ -32,14 +42,21 @@ pub(super) struct Upload {
     /// The rows to be copied, and the extents that they have.
     rows: usize,
     extents: Vec<usize>,
-    stream: Arc<Stream>,
+    way: Arc<Way>,
 }
 
 impl Uploads {
-    /// A stream of its own that copies to these slots.
-    pub(super) fn new(gpu: Gpu, slots: VecDeque<Arc<GpuSlot>>) -> Result<Self> {
-        let stream = Arc::new(Stream::new(&gpu.enter()?)?);
-        Ok(Self { stream, free: slots })
+    /// A way of its own to these slots.
+    pub(super) fn new(gpu: Gpu, slots: VecDeque<Arc<GpuSlot>>, layout: &Layout) -> Result<Self> {
+        let here = gpu.enter()?;
+        let converter = |one: &CategoryLayout| {
+            one.conversion.as_ref().map(|made| Converter::new(&here, made)).transpose()
+        };
+        let converters: Vec<_> = layout.categories.iter().map(converter).collect::<Result<_>>()?;
+        let any = converters.iter().any(Option::is_some);
+        let conversions = any.then(|| Stream::new(&here)).transpose()?;
+        let way = Arc::new(Way { gpu, copies: Stream::new(&here)?, conversions, converters });
+        Ok(Self { way, free: slots })
     }
 
     /// The upload of a batch into a slot that is free; none where no slot is.
@@ -50,8 +67,26 @@ impl Uploads {
         (rows, extents): (usize, &[usize]),
     ) -> Option<Upload> {
         let into = self.free.pop_front()?;
-        let (from, extents, stream) = (Arc::clone(from), extents.to_vec(), Arc::clone(&self.stream));
-        Some(Upload { batch, from, into, rows, extents, stream })
+        let (from, extents, way) = (Arc::clone(from), extents.to_vec(), Arc::clone(&self.way));
+        Some(Upload { batch, from, into, rows, extents, way })
+    }
+}
+
+impl Way {
+    /// Waits until nothing is copied or converted. Where this fails, the context is lost or the driver gone:
+    /// nothing is then.
+    fn wait(&self, here: &Here) {
+        for stream in [Some(&self.copies), self.conversions.as_ref()].into_iter().flatten() {
+            let _ = stream.synchronize(here);
+        }
+    }
+}
+
+impl Drop for Way {
+    fn drop(&mut self) {
+        if let Ok(here) = self.gpu.enter() {
+            self.wait(&here);
+        }
     }
 }
 
@@ -92,37 +127,78 @@ fn next_upload(shared: &Shared) -> Option<Upload> {
 }
 
 impl Upload {
-    /// Gives the copies to the stream and waits for none of them; how many bytes they have.
+    /// Gives copies and conversions to their streams and waits for none; how many bytes are copied.
     ///
-    /// The stream itself waits until nobody uses the slot any more.
+    /// The streams themselves wait until nobody uses the slot any more.
     fn run(&self, here: &Here, layout: &Layout) -> Result<u64> {
         let sent = self.send(here, layout);
         if sent.is_err() {
-            // Nothing says when the copies that were begun are past, and both slots are free now. Where this
-            // fails too the context is lost, and nothing is copied any more.
-            let _ = self.stream.synchronize(here);
+            // Nothing says when the copies that were begun are past, and both slots are free now.
+            self.way.wait(here);
         }
         sent
     }
 
     fn send(&self, here: &Here, layout: &Layout) -> Result<u64> {
-        let stream = self.stream.handle();
-        self.into.uses.hold(here, stream)?;
+        let copies = self.way.copies.handle();
+        self.into.uses.hold(here, copies)?;
+        if self.way.conversions.is_some() {
+            // The last batch may have been released before it was converted.
+            self.into.ready.hold(here, copies)?;
+        }
         let bytes = self.copy(here, layout)?;
-        self.into.ready.record(here, stream)?;
-        self.from.uses().map_or(Ok(()), |uses| uses.record(here, stream))?;
+        self.from.uses().map_or(Ok(()), |uses| uses.record(here, copies))?;
+        let Some(conversions) = &self.way.conversions else {
+            self.into.ready.record(here, copies)?;
+            return Ok(bytes);
+        };
+        self.into.arrived.record(here, copies)?;
+        self.into.arrived.hold(here, conversions.handle())?;
+        self.convert(conversions.handle(), layout)?;
+        self.into.ready.record(here, conversions.handle())?;
         Ok(bytes)
     }
 
     fn copy(&self, here: &Here, layout: &Layout) -> Result<u64> {
         let mut bytes = 0;
-        let buffers = self.from.buffers.iter().zip(&self.into.buffers);
-        for ((from, into), row_bytes) in buffers.zip(layout.bytes_of_rows(&self.extents)) {
+        let (targets, voxels) = (self.into.buffers.iter().zip(&self.into.stored), self.voxels());
+        let buffers = self.from.buffers.iter().zip(targets);
+        for ((from, (last, stored)), category) in buffers.zip(&layout.categories) {
             // Rows that are smaller than the memory for them come one a batch.
+            let row_bytes = voxels * category.channels * category.host_dtype().byte_len();
             let len = self.rows.saturating_mul(row_bytes);
-            self.stream.upload(here, from, (into, len))?;
+            self.way.copies.upload(here, from, (stored.as_ref().unwrap_or(last), len))?;
             bytes += len as u64;
         }
         Ok(bytes)
+    }
+
+    fn convert(&self, stream: StreamHandle, layout: &Layout) -> Result<()> {
+        let slots = self.into.stored.iter().zip(&self.into.buffers);
+        let ways = self.way.converters.iter().zip(&layout.categories);
+        for ((converter, category), (source, target)) in ways.zip(slots) {
+            let (Some(converter), Some(source)) = (converter, source) else { continue };
+            let (height, width) = match self.extents.as_slice() {
+                [.., height, width] => (*height, *width),
+                [width] => (1, *width),
+                [] => (1, 1),
+            };
+            let depth = self.voxels() / (height * width).max(1);
+            let voxels = Voxels {
+                source,
+                target,
+                counts: [self.rows, category.channels],
+                extents: [depth, height, width],
+                mirrored: Mirrored::All(0),
+                statistics: GivenStatistics::None,
+            };
+            converter.run(stream, &voxels)?;
+        }
+        Ok(())
+    }
+
+    /// The voxels of a row in one channel.
+    fn voxels(&self) -> usize {
+        self.extents.iter().product()
     }
 }

@@ -140,10 +140,11 @@ fn fill_sample(
         let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
         let program = &category.program;
         let mut row = buffer.row(ticket.row)?;
-        let bytes = region.shape().byte_len(category.channels, program.dtype().byte_len())?;
+        let bytes = region.shape().byte_len(category.channels, category.host_dtype().byte_len())?;
         let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
+        let converts = category.conversion.is_some();
         let Bench { reader, scratch, .. } = bench;
-        let into = if program.needs_scratch() {
+        let into = if !converts && program.needs_scratch() {
             let gathered = program.gathered().0.byte_len();
             scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
             &mut scratch[..]
@@ -156,7 +157,7 @@ fn fill_sample(
         };
         // Where parts were left out, the other categories' ones can be decoded meanwhile all the same.
         whole &= read?;
-        if !whole {
+        if !whole || converts {
             continue;
         }
         let known = match program.statistics() {

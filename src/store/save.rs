@@ -156,7 +156,10 @@ fn write_npy(file: &mut impl Write, volume: &DenseVolume<'_>) -> Result<()> {
     };
     let channels = (volume.channels > 1).then_some(&volume.channels);
     let extents = channels.into_iter().chain(volume.shape.extents());
-    let extents: String = extents.map(|extent| format!("{extent}, ")).collect();
+    let extents: Vec<String> = extents.map(ToString::to_string).collect();
+    // Just as numpy writes it: other readers, such as DALI's, take no other form.
+    let comma = if extents.len() == 1 { "," } else { "" };
+    let extents = extents.join(", ") + comma;
     let width = volume.dtype.byte_len();
     let mut text =
         format!("{{'descr': '{order}{letter}{width}', 'fortran_order': False, 'shape': ({extents}), }}");

@@ -6,7 +6,9 @@
 
 mod accumulate;
 mod block_stream;
+mod capsule;
 mod control_group;
+mod conversion;
 mod convert;
 pub mod cuda;
 mod file_system;
@@ -25,6 +27,8 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
+pub use capsule::capsule_content;
+pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};

@@ -5,6 +5,7 @@
 
 use half::f16;
 
+use crate::sys::FloatStep;
 use crate::voxel::DType;
 
 /// Mean and population standard deviation of the voxels of a channel.
@@ -81,6 +82,21 @@ pub(super) enum Map {
 }
 
 impl Map {
+    /// The same in f32 as a step that a device can do.
+    pub(super) fn step(self) -> FloatStep {
+        match self {
+            Map::Scale(slope, offset) => FloatStep::Scale { slope: f32::of(slope), offset: f32::of(offset) },
+            Map::Window([low, high], [from, to]) => FloatStep::Window {
+                range: [f32::of(low), f32::of(high)],
+                slope: f32::of((to - from) / (high - low)),
+                offset: f32::of(from),
+            },
+            Map::Standardise(Statistics { mean, std }) => {
+                FloatStep::Standardise { mean: f32::of(mean), divisor: f32::of(std.max(SMALLEST_STD)) }
+            }
+        }
+    }
+
     /// Applies it to packed floats of one channel.
     pub(super) fn apply(self, bytes: &mut [u8], dtype: DType) {
         match dtype {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::error::{Error, Result};
+use crate::sys::LabelTable;
 use crate::voxel::DType;
 
 /// What happens to a label that the table does not have.
@@ -65,6 +66,27 @@ impl Lookup {
             Table::Wide(wide)
         };
         Ok(Self { dtype, table, unmapped })
+    }
+
+    /// The same as a table that a device can look into; none where a label may be an error.
+    pub(super) fn table(&self) -> Option<LabelTable> {
+        let other = match self.unmapped {
+            Unmapped::Keep => None,
+            Unmapped::Label(label) => Some(label),
+            Unmapped::Error => return None,
+        };
+        match &self.table {
+            Table::Bytes(bytes) => {
+                let mut table = Box::new([0; 256]);
+                for (into, new) in table.iter_mut().zip(bytes.iter()) {
+                    *into = (*new)?;
+                }
+                Some(LabelTable::Bytes(table))
+            }
+            Table::Wide(pairs) => {
+                Some(LabelTable::Pairs(pairs.iter().map(|(&old, &new)| (old, new)).collect(), other))
+            }
+        }
     }
 
     /// Replaces every label of a row.

@@ -1,7 +1,7 @@
 //! A category's steps made ready for its dtype and channels.
 
 use crate::error::{Error, Result};
-use crate::sys::{Fit, convert};
+use crate::sys::{Conversion, Fit, Scale, convert};
 use crate::transform::intensity::{Map, Statistics, StatisticsVoxels, ZScore};
 use crate::transform::labels::Lookup;
 use crate::transform::{Chain, Step};
@@ -86,6 +86,31 @@ impl Program {
         };
         self.stages.push(stage);
         Ok(())
+    }
+
+    /// All of it, from the stored dtype on, as one pass that a device can do; none where it cannot.
+    ///
+    /// A device tells nobody that a value does not fit or a label is unknown: what could fail so is not for it.
+    pub fn conversion(&self, stored: DType, scale: Option<Scale>) -> Option<Conversion> {
+        let (through, into) = (self.gathered, self.dtype);
+        let mut made = Conversion { from: stored, scale, through, steps: Vec::new(), into, lookup: None };
+        let mut cast = None;
+        for stage in &self.stages {
+            if made.lookup.is_some() {
+                return None;
+            }
+            match stage {
+                Stage::Map(map) if cast.is_none() => made.steps.push(map.step()),
+                Stage::Lookup(lookup) => made.lookup = Some(lookup.table()?),
+                Stage::Cast(_, _, fit) if cast.is_none() => cast = Some(*fit),
+                Stage::Map(_) | Stage::PerChannel(_) | Stage::PerSubject | Stage::Cast(..) => return None,
+            }
+        }
+        let exact = Conversion { into: through, ..made.clone() };
+        let gathers = self.fit == Fit::Saturate || exact.always_fits();
+        let casts =
+            cast.is_none_or(|fit| fit == Fit::Saturate) || Conversion::cast(through, into).always_fits();
+        (gathers && casts && made.check().is_ok()).then_some(made)
     }
 
     /// The dtype and fit that the voxels are gathered with.

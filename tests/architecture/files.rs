@@ -41,7 +41,7 @@ fn too_long(file: &File) -> Option<String> {
 }
 
 fn is_data(path: &str) -> bool {
-    [".json", ".txt", ".csv", ".svg"].iter().any(|ending| path.ends_with(ending))
+    [".json", ".txt", ".csv", ".svg", ".ptx"].iter().any(|ending| path.ends_with(ending))
 }
 
 fn empty_name(file: &File) -> Option<String> {

@@ -69,6 +69,8 @@ static void nulls(void) {
     vxf_loader_stats stats;
     vxf_dataset *made = NULL;
     vxf_batch *again = NULL;
+    struct DLManagedTensorVersioned *exported = NULL;
+    struct DLManagedTensor *legacy = NULL;
     const char *text = NULL;
     void *event = NULL;
     size_t size = 0;
@@ -198,6 +200,10 @@ static void nulls(void) {
     vxf_pinned_free(NULL);
     HANDLE(vxf_batch_retain(NULL, &again));
     ARGUMENT(vxf_batch_retain(batch, NULL));
+    HANDLE(vxf_batch_dlpack(NULL, NULL, 0, NULL, &exported));
+    ARGUMENT(vxf_batch_dlpack(batch, NULL, 0, NULL, NULL));
+    HANDLE(vxf_batch_dlpack_legacy(NULL, NULL, 0, NULL, &legacy));
+    ARGUMENT(vxf_batch_dlpack_legacy(batch, NULL, 0, NULL, NULL));
 
     HANDLE(vxf_assembler_new(NULL, NULL, &assembler));
     ARGUMENT(vxf_assembler_new(loader, NULL, NULL));
@@ -245,6 +251,7 @@ static void nulls(void) {
     vxf_sampler_free(NULL);
     vxf_transform_free(NULL);
     vxf_batch_release(NULL);
+    vxf_dlpack_capsule_free(NULL);
     vxf_loader_free(NULL);
     vxf_assembler_free(NULL);
     vxf_writer_free(NULL);

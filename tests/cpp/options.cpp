@@ -42,6 +42,8 @@ TEST(the_first_state_of_loader_options_is_the_default_of_the_library) {
     CHECK(told.endless == ours.endless && told.rank == ours.rank && told.world_size == ours.world_size);
     CHECK(told.seed == ours.seed && told.transform == nullptr && told.categories == nullptr);
     CHECK(told.category_count == 0 && told.device == ours.device && told.device_id == ours.device_id);
+    CHECK(told.group_window == ours.group_window && told.consumer == static_cast<vxf_consumer>(ours.consumer));
+    CHECK(told.cast == static_cast<vxf_cast>(ours.cast) && told.pinned == ours.pinned);
 }
 
 TEST(every_field_reaches_the_library) {

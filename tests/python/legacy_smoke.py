@@ -87,6 +87,15 @@ voxfeed.montage(path("a.png"), [source[0], {"volume": (source[0] % 3).astype("u1
 
 del images, row
 batch = next(loader.epoch(0))
+capsule = batch.array("images").__dlpack__(max_version=(1, 0))
+assert "dltensor_versioned" in repr(capsule)
+assert batch.query() and batch.copy("labels").tobytes() == batch["labels"].tobytes()
+batch.wait(-1)
+batch.close()
+assert loader.stats().held == 1
+del capsule
+assert loader.stats().held == 0
+batch = next(loader.epoch(0))
 view = batch["labels"][0]
 batch.close()
 del batch

@@ -68,7 +68,9 @@ class Header(Case):
         declared = {name: int(value.strip("()")) for name, value in re.findall(
             r"#define VXF_(\w+) (\(?-?\d+\)?)\n", self.text) if not name.startswith("VERSION_")}
         names = [(kind + "_" + word).upper() for kind, words in voxfeed._CHOICES.items() for word in words]
-        found = {name: getattr(voxfeed, name) for name in names + ["ABI_VERSION", "MAX_NDIM", "MAX_AXES", "SAMPLE_REPEATED"]}
+        names += ["ABI_VERSION", "MAX_NDIM", "MAX_AXES", "SAMPLE_REPEATED"]
+        names += ["DLPACK_PINNED_AS_CPU", "DLPACK_PINNED_AS_PINNED", "DLPACK_NO_WAIT"]
+        found = {name: getattr(voxfeed, name) for name in names}
         self.assertEqual(declared, found)
 
     def test_what_is_not_in_the_table_is_no_attribute(self):

@@ -309,6 +309,13 @@ class Saved(Case):
             array = volume((4, 5, 6), dtype)[::2, ::-1]
             voxfeed.save_volume(self.path("a.npy"), array)
             self.same(numpy.load(self.path("a.npy")), array, dtype)
+            # Some readers, such as DALI's, know the header in numpy's own words only.
+            numpy.save(self.path("numpys.npy"), array)
+            headers = []
+            for name in ("a.npy", "numpys.npy"):
+                with open(self.path(name), "rb") as file:
+                    headers.append(file.read()[10:].split(b"}")[0])
+            self.assertEqual(*headers)
 
     def test_a_name_or_dtype_that_the_format_lacks(self):
         with self.refused(voxfeed.ArgumentError, "a.tif", ".nii"):

@@ -21,6 +21,7 @@ const char *const function_names[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NAME)};
 static const int function_needs[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NEEDS)};
 
 script scripts[FUNCTIONS];
+int blocked_threads;
 int ignored_waits, ignored_retires, ignored_synchronizations;
 uint64_t most_pinned = (uint64_t)1 << 30, most_on_device = (uint64_t)1 << 30;
 
@@ -207,6 +208,13 @@ static int await_count(uint64_t (*now)(const char *, long), const char *part, ui
 int standin_await_calls(const char *part, uint64_t count) { return await_count(calls_now, part, count); }
 int standin_await_runs(const char *part, uint64_t count) { return await_count(runs_now, part, count); }
 
+static uint64_t calls_or_blocked(const char *part, long unused) {
+    (void)unused;
+    return blocked_threads > 0 ? STANDIN_ALL : calls_now(part, 0);
+}
+
+int standin_await_blocked(const char *part, uint64_t count) { return await_count(calls_or_blocked, part, count); }
+
 int standin_settle(void) {
     struct timespec until = deadline();
     int late = 0, moving = 1, k;
@@ -230,10 +238,9 @@ long standin_unpopped(long id) {
     return sum;
 }
 
-standin_held standin_holds(void) {
+static standin_held held_now(void) {
     standin_held held = {0, 0, 0, 0, 0, 0};
     int k;
-    pthread_mutex_lock(&standin_lock);
     for (k = 0; k < BLOCKS; k++) {
         if (!blocks[k].alive) continue;
         if (blocks[k].place == ON_DEVICE) held.device_blocks++, held.device_bytes += blocks[k].bytes;
@@ -241,9 +248,27 @@ standin_held standin_holds(void) {
     }
     for (k = 0; k < STREAMS; k++) held.streams += streams[k].alive && !streams[k].closing && !streams[k].mine;
     for (k = 0; k < EVENTS; k++) held.events += (uint64_t)events[k].alive;
+    return held;
+}
+
+standin_held standin_holds(void) {
+    standin_held held;
+    pthread_mutex_lock(&standin_lock);
+    held = held_now();
     pthread_mutex_unlock(&standin_lock);
     return held;
 }
+
+static uint64_t is_nothing_held(const char *unused, long none) {
+    standin_held held = held_now();
+    long own = standin_thread(), pushed = 0;
+    int k;
+    (void)unused, (void)none;
+    for (k = 0; k < THREADS && threads[k].id; k++) pushed += threads[k].id == own ? 0 : threads[k].pushed;
+    return !(held.device_blocks || held.pinned_blocks || held.streams || held.events || pushed);
+}
+
+int standin_await_nothing_held(void) { return await_count(is_nothing_held, "", 1); }
 
 void standin_fail(const char *function, uint64_t after, CUresult error) {
     script *script = &scripts[number_of(function, strlen(function))];

@@ -70,9 +70,11 @@ CUresult cuEventSynchronize(CUevent event) {
     uint64_t generation;
     if (result == CUDA_SUCCESS && !is_event(event)) result = CUDA_ERROR_INVALID_HANDLE;
     if (result == CUDA_SUCCESS && !ignored_synchronizations) {
+        generation = event->recorded;
+        blocked_threads++;
         pthread_cond_broadcast(&standin_turn);
-        for (generation = event->recorded; event->reached < generation && !event->context->broken;)
-            pthread_cond_wait(&standin_turn, &standin_lock);
+        while (event->reached < generation && !event->context->broken) pthread_cond_wait(&standin_turn, &standin_lock);
+        blocked_threads--;
         result = event->context->broken;
     }
     return leave(result);

@@ -83,6 +83,7 @@ extern struct CUstream_st streams[STREAMS];
 extern struct CUevent_st events[EVENTS];
 extern block blocks[BLOCKS];
 extern uint64_t most_pinned, most_on_device;
+extern int blocked_threads;
 extern int ignored_waits, ignored_retires, ignored_synchronizations;
 
 /* Calls: `enter` locks, counts and logs, and says why the call fails, if it does; `leave` unlocks. */

@@ -46,7 +46,8 @@ static const kernel *kernel_in(const kernel *all, const char *name) {
 
 static const kernel *kernel_named(const char *name) {
     const kernel *own = kernel_in(own_kernels, name);
-    return own ? own : kernel_in(library_kernels, name);
+    if (!own) own = kernel_in(library_kernels, name);
+    return own ? own : kernel_in(gpu_kernels, name);
 }
 
 int standin_is_memory(uint64_t address, uint64_t bytes) {
@@ -84,7 +85,8 @@ CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *
     CUresult result = enter(AT_cuModuleGetFunction, (standin_entry){0});
     int known = module >= modules && module < modules + MODULES && module->text;
     if (result == CUDA_SUCCESS && (!known || module->context != current())) result = CUDA_ERROR_INVALID_HANDLE;
-    if (result == CUDA_SUCCESS && (!has_entry(module->text, name) || !kernel_named(name))) result = CUDA_ERROR_NOT_FOUND;
+    if (result == CUDA_SUCCESS && (!has_entry(module->text, name) || !kernel_named(name)))
+        result = CUDA_ERROR_NOT_FOUND;
     if (result == CUDA_SUCCESS) *function = (CUfunction)kernel_named(name);
     return leave(result);
 }
@@ -98,9 +100,11 @@ CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, u
     launch *own;
     if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
     if (result == CUDA_SUCCESS && stream->context != current()) result = CUDA_ERROR_INVALID_CONTEXT;
-    if (result == CUDA_SUCCESS && (!kernel || !arguments || extra || threads == 0 || threads > 1024 || shared_bytes > 49152))
+    if (result == CUDA_SUCCESS && (!kernel || !arguments || extra || shared_bytes > 49152))
         result = CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS && (!grid_x || !grid_y || !grid_z || grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535))
+    if (result == CUDA_SUCCESS && (threads == 0 || threads > 1024 || !grid_x || !grid_y || !grid_z))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS && (grid_x > 0x7fffffffu || grid_y > 65535 || grid_z > 65535))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS && !(own = malloc(sizeof *own))) result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result == CUDA_SUCCESS) {

@@ -15,6 +15,9 @@ typedef struct kernel {
 /* The library's own kernels, ended by one without a name. */
 extern const kernel library_kernels[];
 
+/* Those of the programs in tests/gpu, ended likewise. */
+extern const kernel gpu_kernels[];
+
 /* Whether all of these bytes lie in one block of device or pinned memory. */
 int standin_is_memory(uint64_t address, uint64_t bytes);
 

@@ -120,7 +120,8 @@ CUresult cuMemFreeHost(void *pointer) {
 CUresult cuMemHostRegister_v2(void *pointer, size_t bytes, unsigned flags) {
     CUresult result = enter(AT_cuMemHostRegister_v2, (standin_entry){.to = (uint64_t)pointer, .bytes = bytes});
     if (result == CUDA_SUCCESS && (!pointer || !bytes)) result = CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS && overlaps((uint64_t)pointer, bytes)) result = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+    if (result == CUDA_SUCCESS && overlaps((uint64_t)pointer, bytes))
+        result = CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
     if (result == CUDA_SUCCESS && bytes > most_pinned - pinned_bytes()) result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result == CUDA_SUCCESS) result = keep(REGISTERED, pointer, bytes, flags);
     return leave(result);
@@ -168,13 +169,13 @@ static CUresult check_device(uint64_t address, uint64_t bytes, CUstream stream) 
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Host memory that is not pinned is copied too, but the driver waits there. */
-static CUresult check_host(uint64_t address, uint64_t bytes, CUstream stream) {
+/* Host memory that is not pinned is copied too, but the driver waits there, so that nobody gains by it. */
+static CUresult check_host(uint64_t address, uint64_t bytes, CUstream stream, int reads) {
     block *block = block_of(address, bytes);
     if (block && block->place == ON_DEVICE) return CUDA_ERROR_INVALID_VALUE;
     if (!block && block_of(address, 1)) return CUDA_ERROR_INVALID_VALUE;
-    if (!block) violation("a copy of memory that is not pinned");
-    else if (!(block->flags & CU_MEMHOSTALLOC_PORTABLE) && block->context != stream->context)
+    if (!block && reads) violation("a copy of memory that is not pinned");
+    if (block && !(block->flags & CU_MEMHOSTALLOC_PORTABLE) && block->context != stream->context)
         violation("memory that is not portable is used on another device");
     return CUDA_SUCCESS;
 }
@@ -187,10 +188,10 @@ static CUresult start(CUstream stream, operation what) {
         return CUDA_ERROR_INVALID_CONTEXT;
     }
     if (what.bytes == 0) return CUDA_SUCCESS;
-    result = what.function == AT_cuMemcpyDtoHAsync_v2 ? check_host(what.to, what.bytes, stream)
+    result = what.function == AT_cuMemcpyDtoHAsync_v2 ? check_host(what.to, what.bytes, stream, 0)
                                                       : check_device(what.to, what.bytes, stream);
     if (result == CUDA_SUCCESS && what.action == DO_COPY)
-        result = what.function == AT_cuMemcpyHtoDAsync_v2 ? check_host(what.from, what.bytes, stream)
+        result = what.function == AT_cuMemcpyHtoDAsync_v2 ? check_host(what.from, what.bytes, stream, 1)
                                                           : check_device(what.from, what.bytes, stream);
     return result == CUDA_SUCCESS ? enqueue(stream, what) : result;
 }

@@ -39,6 +39,9 @@ uint64_t standin_runs(const char *part);
 int standin_await_calls(const char *part, uint64_t count);
 int standin_await_runs(const char *part, uint64_t count);
 
+/* Waits until a thread waits in a *Synchronize for what has not happened, or there are so many calls. */
+int standin_await_blocked(const char *part, uint64_t count);
+
 /* Waits until every stream is idle or waits for something; 0 where that takes 60 seconds. */
 int standin_settle(void);
 
@@ -50,6 +53,9 @@ typedef struct {
     uint64_t device_blocks, device_bytes, pinned_blocks, pinned_bytes, streams, events;
 } standin_held;
 standin_held standin_holds(void);
+
+/* Waits until everything has been given back, and all other threads' pushes are popped; 0 after 60 seconds. */
+int standin_await_nothing_held(void);
 long standin_unpopped(long thread);
 
 /* The program's own streams and work on them. `finish` waits for all that was enqueued. */
@@ -66,7 +72,8 @@ void standin_open(uint64_t gate);
 void standin_hold(const char *function);
 void standin_let(const char *function, uint64_t count);
 
-/* The call, or the operation on the device, fails after so many more that do not; the latter breaks its context. */
+/* The call, or the operation on the device, fails after so many more that do not; the latter breaks its context.
+ * CUDA_SUCCESS ends it. */
 void standin_fail(const char *function, uint64_t after, CUresult error);
 void standin_run_fail(const char *function, uint64_t after, CUresult error);
 

@@ -176,7 +176,8 @@ static int is_default(CUstream stream) { return (uintptr_t)stream <= 2; }
 
 CUresult cuStreamDestroy_v2(CUstream stream) {
     CUresult result = enter(AT_cuStreamDestroy_v2, (standin_entry){.stream = stream});
-    if (result == CUDA_SUCCESS && (is_default(stream) || !resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && (is_default(stream) || !resolve(stream, current())))
+        result = CUDA_ERROR_INVALID_HANDLE;
     if (result == CUDA_SUCCESS) stream->closing = 1;
     return leave(result);
 }
@@ -191,7 +192,10 @@ CUresult cuStreamQuery(CUstream stream) {
 /* Until the stream has run what is in it now. */
 static CUresult await_stream(CUstream stream) {
     uint64_t until = last_number;
+    blocked_threads++;
+    pthread_cond_broadcast(&standin_turn);
     while (stream->first && stream->first->number <= until) pthread_cond_wait(&standin_turn, &standin_lock);
+    blocked_threads--;
     return stream->context->broken;
 }
 
@@ -232,6 +236,7 @@ void standin_do(CUcontext context, CUstream stream, void (*work)(void *), void *
 void standin_finish(CUcontext context, CUstream stream) {
     pthread_mutex_lock(&standin_lock);
     if ((stream = resolve(stream, context))) await_stream(stream);
+    pthread_cond_broadcast(&standin_turn);
     pthread_mutex_unlock(&standin_lock);
 }
 

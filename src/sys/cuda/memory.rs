@@ -6,7 +6,7 @@ use std::ptr::NonNull;
 use crate::error::{Error, Result};
 use crate::sys::check_memory;
 use crate::sys::cuda::driver::{Address, OUT_OF_MEMORY};
-use crate::sys::cuda::{Context, Current};
+use crate::sys::cuda::{Context, Current, Stream};
 
 /// Pinned for every device; cached, since the processor fills it and may read it.
 const PORTABLE: u32 = 1;
@@ -161,6 +161,22 @@ impl DeviceBuffer {
         Ok(Self { context, address, len: bytes })
     }
 
+    /// The bytes of the host, and waits until they are there: for what is made once.
+    ///
+    /// # Errors
+    /// Those of [`DeviceBuffer::new`] and [`PinnedBuffer::zeroed`].
+    pub fn holding(current: &Current, bytes: &[u8]) -> Result<Self> {
+        let (buffer, stream) = (Self::new(current, bytes.len())?, Stream::new(current)?);
+        let mut pinned = PinnedBuffer::zeroed(current, bytes.len(), None)?;
+        crate::sys::memory::copy(bytes, pinned.bytes().get_mut(..bytes.len()).unwrap_or_default());
+        let (driver, from) = (current.context().driver, pinned.address().cast_const().cast());
+        let to = stream.handle().0;
+        // SAFETY: both have that many bytes, and both live until the copy is done, as is waited for below.
+        let code = unsafe { (driver.cuMemcpyHtoDAsync)(buffer.address, from, buffer.len, to) };
+        let begun = driver.check("cuMemcpyHtoDAsync", code);
+        begun.and(stream.synchronize(current)).map(|()| buffer)
+    }
+
     /// The address of the first byte, in the device's memory.
     pub(super) fn address(&self) -> Address {
         self.address
@@ -184,5 +200,37 @@ impl Drop for DeviceBuffer {
             // SAFETY: made by `new`, and freed once.
             let _ = unsafe { (current.context().driver.cuMemFree)(self.address) };
         }
+    }
+}
+
+/// Memory of a device that a caller lends for a call.
+#[derive(Debug, Clone, Copy)]
+pub struct LentMemory {
+    ordinal: i32,
+    address: Address,
+    len: usize,
+}
+
+impl LentMemory {
+    /// The memory of a device at this address.
+    ///
+    /// # Safety
+    /// That many bytes are there, and stay until work is past that is given to streams during the call.
+    pub unsafe fn new(ordinal: i32, address: *const c_void, len: usize) -> Self {
+        Self { ordinal, address: address.addr() as Address, len }
+    }
+
+    /// The device's number.
+    pub fn gpu(self) -> i32 {
+        self.ordinal
+    }
+
+    /// The number of bytes.
+    pub fn byte_len(self) -> usize {
+        self.len
+    }
+
+    pub(super) fn address(self) -> Address {
+        self.address
     }
 }

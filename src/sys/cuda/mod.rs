@@ -3,13 +3,19 @@
 //! What works on a context takes a [`Current`]: the proof that the context is the calling thread's. Nothing
 //! here waits for a GPU unless its name says so.
 
+mod adder;
 mod context;
+mod converter;
 mod driver;
 mod event;
+mod kernels;
 mod memory;
 mod stream;
 
+pub use adder::{Adding, Part, add_part};
 pub use context::{Context, Current, device_count};
+pub use converter::{Converter, Mirrored, Statistics, Voxels};
 pub use event::Event;
-pub use memory::{DeviceBuffer, PinnedAllocator, PinnedBuffer};
+pub use kernels::Kernels;
+pub use memory::{DeviceBuffer, LentMemory, PinnedAllocator, PinnedBuffer};
 pub use stream::{Stream, StreamHandle};

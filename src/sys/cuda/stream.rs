@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use crate::error::{Error, Result};
 use crate::sys::RowBuffer;
 use crate::sys::cuda::driver::Handle;
-use crate::sys::cuda::{Context, Current, DeviceBuffer, PinnedBuffer};
+use crate::sys::cuda::{Context, Current, DeviceBuffer, LentMemory, PinnedBuffer};
 
 /// Not ordered with the legacy default stream.
 const NON_BLOCKING: u32 = 1;
@@ -15,6 +15,15 @@ const NON_BLOCKING: u32 = 1;
 pub struct StreamHandle(pub(super) Handle);
 
 impl StreamHandle {
+    /// The legacy default stream: what it is given comes after all that streams which are not non-blocking
+    /// have, every thread's own default stream among them.
+    pub const LEGACY: Self = Self(1);
+
+    /// Whether it is another stream on every thread.
+    pub fn is_of_each_thread(self) -> bool {
+        self.0 == 2
+    }
+
     /// The stream that the driver knows by this handle.
     ///
     /// # Safety
@@ -75,6 +84,28 @@ impl Stream {
             (driver.cuMemcpyHtoDAsync)(into.address(), from.address().cast_const().cast(), len, self.raw)
         };
         driver.check("cuMemcpyHtoDAsync", code)
+    }
+
+    /// Begins to copy a caller's memory of a device to the start of pinned memory, and does not wait.
+    ///
+    /// Who owns the pinned memory neither reads nor frees it until an event says that the copy is past.
+    ///
+    /// # Errors
+    /// `Internal` where the pinned memory is shorter; `Device` where the driver refuses.
+    pub fn download(&self, current: &Current, from: LentMemory, into: &mut PinnedBuffer) -> Result<()> {
+        let len = from.byte_len();
+        if len > into.byte_len() {
+            return Err(Error::internal(format!("a copy of {len} bytes is longer than its buffer")));
+        }
+        if len == 0 {
+            return Ok(());
+        }
+        let driver = current.context().driver;
+        // SAFETY: the pinned memory has that many bytes, and the owner keeps it, as said above; who lent the
+        // other promised the same of it.
+        let code =
+            unsafe { (driver.cuMemcpyDtoHAsync)(into.address().cast(), from.address(), len, self.raw) };
+        driver.check("cuMemcpyDtoHAsync", code)
     }
 
     /// Copies bytes of a device's buffer, from an offset on, to the start of pinned memory, and waits for that.

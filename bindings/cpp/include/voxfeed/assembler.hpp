@@ -35,6 +35,12 @@ class assembler {
         detail::check(vxf_assembler_add(get(), samples.get(), prediction.get()));
     }
 
+    /// The same for a prediction on a GPU that work on this stream makes; it comes down when the stream is done with
+    /// it, and the caller does not wait.
+    void add(const batch &samples, const tensor_view &prediction, vxf_stream stream) {
+        detail::check(vxf_assembler_add_async(get(), samples.get(), prediction.get(), stream));
+    }
+
     /// The same for samples that were kept from batch::samples().
     void add(const std::vector<vxf_sample> &samples, const tensor_view &prediction) {
         detail::check(vxf_assembler_add_samples(get(), samples.data(), samples.size(), prediction.get()));

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "batch.hpp"
 #include "dataset.hpp"
 #include "error.hpp"
 #include "options.hpp"
@@ -69,66 +70,6 @@ class transform {
 
   private:
     detail::owned<vxf_transform, vxf_transform_free> handle_;
-};
-
-/// The samples that are handed over together; each category is a tensor (batch, channel, spatial axes).
-///
-/// Destroying the last one of a batch gives its memory back to the loader, which it may outlive.
-class batch {
-  public:
-    /// No batch yet: something for loader::next() to fill.
-    batch() noexcept = default;
-    /// Takes over a handle of the C interface.
-    explicit batch(vxf_batch *handle) noexcept : handle_(handle) {}
-
-    /// The tensor of a category; an empty name is the first. Valid until the batch is gone; you may write to it.
-    ///
-    /// Errors: ERR_NOT_FOUND, with the names that there are.
-    tensor_view tensor(const std::string &category = "") const {
-        vxf_tensor view{};
-        view.struct_size = sizeof view;
-        detail::check(vxf_batch_tensor(get(), detail::or_null(category), &view));
-        return tensor_view(view);
-    }
-
-    /// The names of its categories, in order, as JSON: ["images", "labels"].
-    std::string categories() const {
-        const char *json = nullptr;
-        detail::check(vxf_batch_categories(get(), &json));
-        return json;
-    }
-
-    /// The number of samples: the batch size, or less for a last batch.
-    std::uint64_t size() const {
-        std::uint64_t count = 0;
-        detail::check(vxf_batch_len(get(), &count));
-        return count;
-    }
-
-    /// What each row holds.
-    std::vector<vxf_sample> samples() const {
-        std::vector<vxf_sample> all(size());
-        detail::check(vxf_batch_samples(get(), all.data(), all.size()));
-        return all;
-    }
-
-    /// Another handle of the same batch.
-    batch retain() const {
-        vxf_batch *other = nullptr;
-        detail::check(vxf_batch_retain(get(), &other));
-        return batch(other);
-    }
-
-    /// Gives the memory back now.
-    void release() noexcept { handle_.reset(); }
-
-    /// Whether there is a batch.
-    explicit operator bool() const noexcept { return handle_ != nullptr; }
-
-    const vxf_batch *get() const noexcept { return handle_.get(); }
-
-  private:
-    detail::owned<vxf_batch, vxf_batch_release> handle_;
 };
 
 class loader;
@@ -225,6 +166,8 @@ class loader {
         given.device_id = options.device_id;
         given.group_window = options.group_window;
         given.consumer = static_cast<vxf_consumer>(options.consumer);
+        given.cast = static_cast<vxf_cast>(options.cast);
+        given.pinned = options.pinned;
         vxf_loader *made = nullptr;
         detail::check(vxf_loader_new(samples.get(), &given, &made));
         handle_.reset(made);

@@ -24,6 +24,9 @@ enum class io : vxf_io { automatic = VXF_IO_AUTO, positional = VXF_IO_POSITIONAL
 /// Who reads the batches: a program, or a device that copies them away, in front of which caches are of no use.
 enum class consumer : vxf_consumer { cpu = VXF_CONSUMER_CPU, device = VXF_CONSUMER_DEVICE };
 
+/// Where the voxels of batches on a GPU get their dtype: where that makes fewer bytes to copy, or in one place.
+enum class cast : vxf_cast { automatic = VXF_CAST_AUTO, host = VXF_CAST_HOST, device = VXF_CAST_DEVICE };
+
 /// How strictly the volumes of a subject must lie on one grid: shapes and affines, or shapes only.
 enum class geometry : vxf_geometry { strict = VXF_GEOMETRY_STRICT, shape = VXF_GEOMETRY_SHAPE };
 
@@ -237,13 +240,17 @@ struct loader_options {
     const voxfeed::transform *transform = nullptr;
     /// The categories of a batch, in order; empty for all categories of the first subject.
     std::vector<category> categories{};
-    /// Where batches lie: host memory so far.
+    /// Where batches lie: VXF_DEVICE_CPU, VXF_DEVICE_CUDA, or VXF_DEVICE_CUDA_HOST, which is pinned.
     vxf_device device = VXF_DEVICE_DEFAULT;
     std::int32_t device_id = 0;
     /// Within windows of so many samples, those of one subject that lie near each other follow each other.
     std::uint32_t group_window = 0;
     /// Who reads the batches.
     voxfeed::consumer consumer = voxfeed::consumer::cpu;
+    /// On a GPU: where the voxels get their dtype.
+    voxfeed::cast cast = voxfeed::cast::automatic;
+    /// Where pinned memory is had from, which must outlive the loader and its batches; null is the driver.
+    const vxf_pinned_allocator *pinned = nullptr;
 };
 
 /// How predictions are joined.

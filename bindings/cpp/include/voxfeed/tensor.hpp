@@ -4,6 +4,7 @@
 #define VOXFEED_TENSOR_HPP
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -146,15 +147,9 @@ class tensor_view {
     /// Errors: ERR_ARGUMENT where T is not the dtype (u8 stands for bool too), the view is one of constants and T is
     /// not const, or the memory is a GPU's.
     template <class T> T *data() const {
-        const voxfeed::dtype asked = dtype_of<T>();
-        if (asked != dtype() && !(asked == voxfeed::dtype::u8 && dtype() == voxfeed::dtype::boolean)) {
-            refuse("the tensor is " + name_of(dtype()) + ", asked for as " + name_of(asked));
-        }
-        if (read_only_ && !std::is_const_v<T>) {
-            refuse("the tensor is a view of constants, ask for data<const T>()");
-        }
+        require<T>();
         if (device() == VXF_DEVICE_CUDA) {
-            refuse("the tensor lies on a GPU, use raw()");
+            refuse("the tensor lies on a GPU, use device_data()");
         }
         return static_cast<T *>(tensor_.data);
     }
@@ -169,13 +164,42 @@ class tensor_view {
         return {data<T>(), size()};
     }
 
+    /// The first element's address on a GPU, as a T.
+    ///
+    /// Errors: ERR_ARGUMENT where T is not the dtype, or the memory is the host's.
+    template <class T> T *device_data() const {
+        if (device() != VXF_DEVICE_CUDA) {
+            refuse("the tensor lies in host memory, use data()");
+        }
+        require<T>();
+        return static_cast<T *>(tensor_.data);
+    }
+
     /// The first element's address, whatever the dtype and the device.
     void *raw() const noexcept { return tensor_.data; }
 
     /// The view as the C interface has it.
     const vxf_tensor *get() const noexcept { return &tensor_; }
 
+    /// A view of memory that lies on a GPU, for what is passed to the library.
+    tensor_view on_device(std::int32_t id) const noexcept {
+        tensor_view moved = *this;
+        moved.tensor_.device = VXF_DEVICE_CUDA;
+        moved.tensor_.device_id = id;
+        return moved;
+    }
+
   private:
+    template <class T> void require() const {
+        const voxfeed::dtype asked = dtype_of<T>();
+        if (asked != dtype() && !(asked == voxfeed::dtype::u8 && dtype() == voxfeed::dtype::boolean)) {
+            refuse("the tensor is " + name_of(dtype()) + ", asked for as " + name_of(asked));
+        }
+        if (read_only_ && !std::is_const_v<T>) {
+            refuse("the tensor is a view of constants, ask for data<const T>()");
+        }
+    }
+
     void describe(voxfeed::dtype of, void *data, const std::vector<std::int64_t> &shape) {
         if (shape.size() > VXF_MAX_NDIM) {
             refuse(std::to_string(shape.size()) + " axes, at most " + std::to_string(VXF_MAX_NDIM));

@@ -1,0 +1,215 @@
+/* Batches on a real device: every voxel of every batch is compared there, by a slow reader whose batch is released
+ * while it reads. Usage: check NAME [--batches N] [--data FOLDER] [--device N]; without a name it lists them. */
+#include <pthread.h>
+
+#include "gpu.h"
+
+static volumes what = {4, 48};
+static uint64_t batches, slow_ns;
+static int device;
+static vxf_dataset *dataset;
+
+static CUdeviceptr new_counter(void) {
+    CUdeviceptr errors;
+    CU(cuMemAlloc_v2(&errors, 4));
+    CU(cuMemsetD8Async(errors, 0, 4, NULL));
+    CU(cuStreamSynchronize(NULL));
+    return errors;
+}
+
+static uint32_t counted(CUdeviceptr errors, CUstream stream) {
+    uint32_t count = 99;
+    CU(cuMemcpyDtoHAsync_v2(&count, errors, 4, stream));
+    CU(cuStreamSynchronize(stream));
+    return count;
+}
+
+static vxf_loader *begun(vxf_loader_options options) {
+    vxf_sampler *sampler = patches(dataset, 24, 64);
+    vxf_loader *loader;
+    OK(vxf_loader_new(sampler, &options, &loader));
+    OK(vxf_loader_start(loader, 0));
+    vxf_sampler_free(sampler);
+    return loader;
+}
+
+static void done(vxf_loader *loader) {
+    vxf_loader_stats stats;
+    stats.struct_size = sizeof stats;
+    OK(vxf_loader_get_stats(loader, &stats));
+    CHECK(stats.held == 0 && stats.errors == 0);
+    OK(vxf_loader_close(loader, -1));
+    vxf_loader_free(loader);
+}
+
+/* Each batch is released as soon as its reader is enqueued, so only the library keeps its memory. */
+static void read_on(CUstream stream, vxf_loader_options options) {
+    CUdeviceptr errors = new_counter();
+    vxf_loader *loader = begun(options);
+    uint64_t number;
+    for (number = 0; number < batches; number++) {
+        vxf_batch *batch;
+        OK(vxf_loader_next(loader, -1, &batch));
+        OK(vxf_batch_wait(batch, stream));
+        compare(stream, batch, what, slow_ns, errors);
+        vxf_batch_release(batch);
+    }
+    CHECK(counted(errors, stream) == 0);
+    done(loader);
+    CU(cuMemFree_v2(errors));
+}
+
+static void stream(void) { read_on(new_stream(), device_options(device)); }
+
+static void null_stream(void) { read_on(NULL, device_options(device)); }
+
+static void legacy_stream(void) { read_on(CU_STREAM_LEGACY, device_options(device)); }
+
+static void *per_thread(void *unused) {
+    CUcontext context;
+    CU(cuDevicePrimaryCtxRetain(&context, device));
+    CU(cuCtxSetCurrent(context));
+    read_on(CU_STREAM_PER_THREAD, device_options(device));
+    return unused;
+}
+
+static void thread_streams(void) {
+    pthread_t threads[2];
+    int k;
+    for (k = 0; k < 2; k++) CHECK(pthread_create(&threads[k], NULL, per_thread, NULL) == 0);
+    for (k = 0; k < 2; k++) CHECK(pthread_join(threads[k], NULL) == 0);
+}
+
+/* Two loaders feed one stream in turn. */
+static void two_loaders(void) {
+    CUdeviceptr errors = new_counter();
+    CUstream stream = new_stream();
+    vxf_loader *loaders[2];
+    uint64_t number;
+    int k;
+    for (k = 0; k < 2; k++) {
+        vxf_loader_options options = device_options(device);
+        options.seed = (uint64_t)k;
+        loaders[k] = begun(options);
+    }
+    for (number = 0; number < batches; number++) {
+        vxf_batch *batch;
+        OK(vxf_loader_next(loaders[number % 2], -1, &batch));
+        OK(vxf_batch_wait(batch, stream));
+        compare(stream, batch, what, slow_ns, errors);
+        vxf_batch_release(batch);
+    }
+    CHECK(counted(errors, stream) == 0);
+    for (k = 0; k < 2; k++) done(loaders[k]);
+}
+
+/* A second stream works on the batch longer than the one that waited. */
+static void two_streams(void) {
+    CUdeviceptr errors = new_counter();
+    CUstream first = new_stream(), second = new_stream();
+    vxf_loader *loader = begun(device_options(device));
+    uint64_t number;
+    for (number = 0; number < batches; number++) {
+        vxf_batch *batch;
+        void *ready;
+        OK(vxf_loader_next(loader, -1, &batch));
+        OK(vxf_batch_wait(batch, first));
+        OK(vxf_batch_ready_event(batch, &ready));
+        CU(cuStreamWaitEvent(second, ready, 0));
+        OK(vxf_batch_record_stream(batch, second));
+        compare(first, batch, what, 0, errors);
+        compare(second, batch, what, slow_ns, errors);
+        vxf_batch_release(batch);
+    }
+    CHECK(counted(errors, first) == 0 && counted(errors, second) == 0);
+    done(loader);
+}
+
+/* The copies of a loader's next images, and what they are. */
+static void *next_images(vxf_loader *loader, vxf_tensor *tensor) {
+    vxf_batch *batch;
+    vxf_tensor to;
+    OK(vxf_loader_next(loader, -1, &batch));
+    tensor->struct_size = sizeof *tensor;
+    OK(vxf_batch_tensor(batch, "images", tensor));
+    to = host_tensor(tensor->dtype, malloc(tensor_bytes(tensor)), tensor->ndim, tensor->shape);
+    OK(vxf_batch_copy_to(batch, "images", &to));
+    vxf_batch_release(batch);
+    return to.data;
+}
+
+/* Whether the device gives what the host does; 0 where it leaves this cast to the host. */
+static int cast_of(vxf_dtype dtype, const char *chain, vxf_cast cast) {
+    vxf_category categories[2];
+    vxf_loader_options here = device_options(device), there;
+    vxf_transform *transform;
+    vxf_sampler *sampler = patches(dataset, 24, 64);
+    vxf_loader *loaders[2] = {NULL, NULL};
+    vxf_status status;
+    int k, number;
+    memset(categories, 0, sizeof categories);
+    categories[0].name = "images", categories[0].dtype = dtype;
+    categories[1].name = "labels";
+    OK(vxf_transform_parse(chain, &transform));
+    here.categories = categories, here.category_count = 2;
+    here.transform = transform;
+    there = here;
+    here.device = VXF_DEVICE_CPU;
+    there.cast = cast;
+    status = vxf_loader_new(sampler, &there, &loaders[1]);
+    CHECK(status == VXF_STATUS_OK || (status == VXF_STATUS_ERR_UNSUPPORTED && cast == VXF_CAST_DEVICE));
+    if (status == VXF_STATUS_OK) {
+        OK(vxf_loader_new(sampler, &here, &loaders[0]));
+        for (k = 0; k < 2; k++) OK(vxf_loader_start(loaders[k], 0));
+        for (number = 0; number < 6; number++) {
+            vxf_tensor tensor, other;
+            void *one = next_images(loaders[0], &tensor), *two = next_images(loaders[1], &other);
+            CHECK(tensor.dtype == other.dtype && memcmp(one, two, tensor_bytes(&tensor)) == 0);
+            free(one), free(two);
+        }
+        for (k = 0; k < 2; k++) done(loaders[k]);
+    }
+    vxf_sampler_free(sampler);
+    vxf_transform_free(transform);
+    return status == VXF_STATUS_OK;
+}
+
+/* The same bytes from the host and from the device, wherever voxels get their dtype. */
+static void casts(void) {
+    static const vxf_dtype dtypes[] = {VXF_DTYPE_STORED, VXF_DTYPE_I16, VXF_DTYPE_I32, VXF_DTYPE_F32, VXF_DTYPE_F64};
+    static const char *const chains[] = {
+        "[]", "[{\"name\": \"scale\", \"category\": \"images\", \"slope\": 0.37, \"offset\": -5.1}]",
+        "[{\"name\": \"window\", \"category\": \"images\", \"low\": -900, \"high\": 700}]"};
+    size_t dtype, chain;
+    int cast, there = 0;
+    for (dtype = 0; dtype < sizeof dtypes / sizeof *dtypes; dtype++)
+        for (chain = 0; chain < sizeof chains / sizeof *chains; chain++)
+            for (cast = VXF_CAST_AUTO; cast <= VXF_CAST_DEVICE; cast++)
+                if (!chain || dtypes[dtype] == VXF_DTYPE_F32)
+                    there += cast_of(dtypes[dtype], chains[chain], cast) && cast == VXF_CAST_DEVICE;
+    CHECK(there > 0);
+    printf("%d casts on the device\n", there);
+}
+
+static const struct {
+    const char *name;
+    void (*run)(void);
+} checks[] = {{"stream", stream},         {"null-stream", null_stream}, {"legacy-stream", legacy_stream},
+              {"thread-streams", thread_streams}, {"two-loaders", two_loaders}, {"two-streams", two_streams},
+              {"casts", casts}};
+
+int main(int count, char **arguments) {
+    size_t k;
+    batches = option(count, arguments, "--batches", 10000);
+    slow_ns = option(count, arguments, "--slow-ns", 150000);
+    device = (int)option(count, arguments, "--device", 0);
+    for (k = 0; k < sizeof checks / sizeof *checks; k++) {
+        if (count < 2) puts(checks[k].name);
+        if (count < 2 || strcmp(arguments[1], checks[k].name)) continue;
+        open_driver(device);
+        dataset = make_volumes(text_option(count, arguments, "--data", "/tmp/voxfeed-gpu"), what);
+        checks[k].run();
+        return 0;
+    }
+    return count < 2 ? 0 : 2;
+}
