@@ -2,9 +2,10 @@
 #include "cuda_check.h"
 
 #define TO_F32 "{\"name\":\"cast\",\"category\":\"images\",\"dtype\":\"f32\"}"
-#define STEPS                                                                                       \
-    ",{\"name\":\"window\",\"category\":\"images\",\"low\":100,\"high\":900,\"to\":[-1,1]}"         \
-    ",{\"name\":\"scale\",\"category\":\"images\",\"slope\":0.3,\"offset\":7}"
+#define SCALE ",{\"name\":\"scale\",\"category\":\"images\",\"slope\":0.3,\"offset\":7}"
+#define STEPS ",{\"name\":\"window\",\"category\":\"images\",\"low\":100,\"high\":900,\"to\":[-1,1]}" SCALE
+#define EACH ",{\"name\":\"zscore\",\"category\":\"images\",\"mean\":[500,1500],\"std\":[300,310]}"
+#define OWN ",{\"name\":\"zscore\",\"category\":\"images\",\"statistics\":\"subject\",\"voxels\":\"nonzero\"}"
 #define LABELS                                                                                      \
     ",{\"name\":\"cast\",\"category\":\"labels\",\"dtype\":\"i64\"}"                                \
     ",{\"name\":\"lookup\",\"category\":\"labels\",\"map\":{\"1\":7,\"2\":-9},\"default\":\"keep\"}"
@@ -83,6 +84,8 @@ int main(void) {
     CHECK(fed(VXF_CAST_AUTO, "[" TO_F32 STEPS LABELS "]") == stored);
     CHECK(fed(VXF_CAST_DEVICE, "[" TO_F32 STEPS LABELS "]") == stored);
     CHECK(fed(VXF_CAST_HOST, "[" TO_F32 STEPS LABELS "]") == voxels * (2 * 4 + 8));
+    CHECK(fed(VXF_CAST_AUTO, "[" TO_F32 EACH "]") == stored + ROWS * 2 * 2 * sizeof(float));
+    CHECK(fed(VXF_CAST_DEVICE, "[" TO_F32 OWN SCALE LABELS "]") == stored + ROWS * 2 * 2 * sizeof(float));
     CHECK(fed(VXF_CAST_AUTO, "[]") == stored);
     padding();
     options.cast = VXF_CAST_DEVICE;
