@@ -122,6 +122,21 @@ fn everything_is_given_back_even_when_the_driver_has_gone() {
 }
 
 #[test]
+fn a_sealed_batch_is_sent_though_all_who_fill_wait() {
+    Program::built("cuda_ahead").run();
+}
+
+#[test]
+fn voxels_become_on_the_gpu_what_the_host_makes_of_them() {
+    Program::built("cuda_cast").run();
+}
+
+#[test]
+fn predictions_on_the_gpu_are_added_behind_the_work_that_makes_them() {
+    Program::built("cuda_predictions").run();
+}
+
+#[test]
 fn pinned_batches_are_filled_again_when_their_users_are_done() {
     Program::built("cuda_host").run();
 }

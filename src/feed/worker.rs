@@ -157,14 +157,20 @@ fn fill_sample(
         };
         // Where parts were left out, the other categories' ones can be decoded meanwhile all the same.
         whole &= read?;
-        if !whole || converts {
+        if !whole {
             continue;
         }
-        let known = match program.statistics() {
-            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels)?,
-            None => Arc::default(),
+        let known = || match program.statistics() {
+            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels),
+            None => Ok(Arc::default()),
         };
-        program.run(&known, &mut bench.scratch, row)?;
+        if !converts {
+            program.run(&known()?, scratch, row)?;
+        } else if let Some(Some(buffer)) = ticket.slot.statistics.get(number) {
+            let numbers = program.row_statistics(&known()?);
+            let mut row = buffer.row(ticket.row)?;
+            row.iter_mut().zip(bytemuck::cast_slice(&numbers)).for_each(|(into, byte)| *into = *byte);
+        }
     }
     Ok(whole.then_some(extents))
 }
