@@ -14,8 +14,7 @@ static void late_user(CUstream stream, void (*release)(vxf_batch *)) {
     vxf_batch *first, *second, *third;
     comparison early, late;
     uint64_t gate;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     first = next_batch(loader);
     OK(vxf_batch_wait(first, stream));
     compare_on(context, stream, first, all, 0, 1, &early);
@@ -99,7 +98,7 @@ static void two_threads_with_own_streams(void) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler, NULL);
+    all = truth_of(sampler);
     late_user(NULL, vxf_batch_release);
     late_user(CU_STREAM_LEGACY, vxf_batch_release);
     late_user(CU_STREAM_PER_THREAD, vxf_batch_release);

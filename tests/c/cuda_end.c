@@ -39,8 +39,7 @@ static void freeing_does_not_wait(void) {
     vxf_loader *loader;
     long own = standin_thread();
     uint64_t given = standin_calls("Destroy", own) + standin_calls("Free", own) + standin_calls("Synchronize", own);
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     vxf_batch_release(next_batch(loader));
     vxf_loader_free(loader);
     CHECK(standin_calls("Destroy", own) + standin_calls("Free", own) + standin_calls("Synchronize", own) == given);
@@ -104,7 +103,7 @@ int main(void) {
     vxf_loader_options options;
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler, NULL);
+    all = truth_of(sampler);
     closing_gives_everything_back(VXF_DEVICE_CUDA);
     closing_gives_everything_back(VXF_DEVICE_CUDA_HOST);
     batches_outlive_all();

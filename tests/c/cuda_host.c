@@ -19,8 +19,7 @@ static void fillers_wait_for_users(void) {
     CUdeviceptr memory;
     DRIVER(cuCtxPushCurrent_v2(context));
     DRIVER(cuMemAlloc_v2(&memory, bytes));
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     first = next_batch(loader);
     tensor = tensor_of(first, 0);
     CHECK(tensor.device == VXF_DEVICE_CUDA_HOST);
@@ -127,7 +126,7 @@ static void the_users_own_pool(vxf_device device) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler, NULL);
+    all = truth_of(sampler);
     fillers_wait_for_users();
     the_users_own_pool(VXF_DEVICE_CUDA_HOST);
     the_users_own_pool(VXF_DEVICE_CUDA);

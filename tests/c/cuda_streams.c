@@ -93,8 +93,7 @@ static void the_host_waits_where_asked(void) {
     vxf_loader *loader;
     vxf_batch *batch;
     pthread_t thread;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     batch = next_batch(loader);
     CHECK_STATUS(vxf_batch_query(batch), VXF_STATUS_NOT_READY);
     calls = standin_calls("Synchronize", 0);
@@ -118,8 +117,7 @@ static void events_and_copies(void) {
     vxf_tensor tensor, host;
     comparison seen;
     void *event = NULL, *copy;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     batch = next_batch(loader);
     OK(vxf_batch_ready_event(batch, &event));
     CHECK(event != NULL);
@@ -165,7 +163,7 @@ static void host_batches_are_there(void) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler, NULL);
+    all = truth_of(sampler);
     host_batches_are_there();
     reuse_waits_for_all(standin_stream(context, CU_STREAM_NON_BLOCKING), standin_stream(context, 0),
                         standin_stream(context, CU_STREAM_NON_BLOCKING));
