@@ -938,13 +938,18 @@ typedef int32_t vxf_consumer;
  */
 #define VXF_CONSUMER_DEVICE 1
 
-/** Where the voxels of batches on a device become what the batches hold: their dtype, and the first steps. */
+/**
+ * Where the voxels of batches on a device become what the batches hold: their dtype, and a transform's steps.
+ *
+ * The values are the same everywhere. A device does casts that cannot fail (or that saturate), up to four
+ * scale, window and zscore steps in F32, and a lookup with a default, in this order.
+ */
 typedef int32_t vxf_cast;
-/** Where fewer bytes have to be copied. */
+/** Category by category on the device where it can do that and fewer bytes are copied, else on the host. */
 #define VXF_CAST_AUTO 0
 /** On the host, before they are copied. */
 #define VXF_CAST_HOST 1
-/** On the device: they are copied as they are stored. */
+/** On the device, to which they are copied as they are stored; ERR_UNSUPPORTED where it cannot do that. */
 #define VXF_CAST_DEVICE 2
 
 /** How one category is fed. The layout is final; a struct of zeros and a name is all defaults. */

@@ -91,8 +91,8 @@ fn batches_are_right_when_streams_come_to_them() {
 }
 
 #[test]
-fn voxels_travel_as_they_are_stored_and_arrive_as_asked() {
-    Program::built("cuda_cast").run();
+fn conversions_are_waited_for_and_their_failures_told() {
+    Program::built("cuda_conversions").run();
 }
 
 #[test]
@@ -128,6 +128,21 @@ fn callers_wait_for_nothing_and_keep_their_context() {
 #[test]
 fn everything_is_given_back_even_when_the_driver_has_gone() {
     Program::built("cuda_end").run();
+}
+
+#[test]
+fn a_sealed_batch_is_sent_though_all_who_fill_wait() {
+    Program::built("cuda_ahead").run();
+}
+
+#[test]
+fn voxels_become_on_the_gpu_what_the_host_makes_of_them() {
+    Program::built("cuda_cast").run();
+}
+
+#[test]
+fn predictions_on_the_gpu_are_added_behind_the_work_that_makes_them() {
+    Program::built("cuda_predictions").run();
 }
 
 #[test]

@@ -123,17 +123,20 @@ impl vxf_consumer {
     pub const DEVICE: vxf_consumer = vxf_consumer(1);
 }
 
-/// Where the voxels of batches on a device become what the batches hold: their dtype, and the first steps.
+/// Where the voxels of batches on a device become what the batches hold: their dtype, and a transform's steps.
+///
+/// The values are the same everywhere. A device does casts that cannot fail (or that saturate), up to four
+/// scale, window and zscore steps in F32, and a lookup with a default, in this order.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct vxf_cast(pub i32);
 
 impl vxf_cast {
-    /// Where fewer bytes have to be copied.
+    /// Category by category on the device where it can do that and fewer bytes are copied, else on the host.
     pub const AUTO: vxf_cast = vxf_cast(0);
     /// On the host, before they are copied.
     pub const HOST: vxf_cast = vxf_cast(1);
-    /// On the device: they are copied as they are stored.
+    /// On the device, to which they are copied as they are stored; ERR_UNSUPPORTED where it cannot do that.
     pub const DEVICE: vxf_cast = vxf_cast(2);
 }
 

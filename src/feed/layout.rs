@@ -83,6 +83,12 @@ impl Layout {
         all.ok_or_else(|| Error::range("a row has more bytes than memory counts"))
     }
 
+    /// The bytes of a row's statistics in each category; none where the GPU asks for none.
+    pub(super) fn statistics_bytes(&self) -> impl Iterator<Item = Option<usize>> {
+        let needed = |one: &CategoryLayout| one.conversion.as_ref().is_some_and(Conversion::needs_statistics);
+        self.categories.iter().map(move |one| needed(one).then_some(one.channels * size_of::<[f32; 2]>()))
+    }
+
     /// The region that fills the row of a sample, and the row's spatial extents.
     pub(super) fn row(&self, sampler: &Sampler, sample: &Sample) -> Result<(Region, Vec<usize>)> {
         let shape = match &self.fixed {

@@ -41,7 +41,7 @@ impl Pools {
             error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)"))
         })?;
         let pinning = pinning(options)?;
-        let host = (0..slots).map(|_| Slot::new(rows, row_bytes, pinning).map(Arc::new));
+        let host = (0..slots).map(|_| Slot::new(rows, layout, pinning).map(Arc::new));
         let host: Vec<Arc<Slot>> = host.collect::<Result<_>>()?;
         let host_bytes = host.iter().map(|slot| slot.byte_len()).sum();
         let mut sizes = Sizes { slots, host_bytes, pinned_bytes: 0, device_bytes: 0 };

@@ -18,21 +18,27 @@ pub(super) type Pinning = Option<(Gpu, Option<PinnedAllocator>)>;
 #[derive(Debug, Default)]
 pub(super) struct Slot {
     pub(super) buffers: Vec<RowBuffer>,
+    /// What rows of categories are standardised with by the GPU, where it does that.
+    pub(super) statistics: Vec<Option<RowBuffer>>,
     /// Who else works on it; nobody does on plain memory.
     uses: Option<Uses>,
 }
 
 impl Slot {
-    /// A slot for this many rows of these sizes.
-    pub(super) fn new(rows: usize, row_bytes: &[usize], pinning: Pinning) -> Result<Self> {
+    /// A slot for this many rows.
+    pub(super) fn new(rows: usize, layout: &Layout, pinning: Pinning) -> Result<Self> {
+        let sizes = layout.host_row_bytes()?;
         let Some((gpu, allocator)) = pinning else {
-            let buffers = row_bytes.iter().map(|&bytes| RowBuffer::zeroed(rows, bytes));
-            return Ok(Self { buffers: buffers.collect::<Result<_>>()?, uses: None });
+            let buffers = sizes.into_iter().map(|bytes| RowBuffer::zeroed(rows, bytes));
+            return Ok(Self { buffers: buffers.collect::<Result<_>>()?, statistics: Vec::new(), uses: None });
         };
         let here = gpu.enter()?;
         let pinned = |len| PinnedBuffer::zeroed(&here, len, allocator).map(RowMemory::Pinned);
-        let buffers = row_bytes.iter().map(|&bytes| RowBuffer::over(rows, bytes, pinned));
-        Ok(Self { buffers: buffers.collect::<Result<_>>()?, uses: Some(Uses::new(gpu)?) })
+        let buffer = |bytes: usize| RowBuffer::over(rows, bytes, pinned);
+        let buffers = sizes.into_iter().map(buffer).collect::<Result<_>>()?;
+        let statistics = layout.statistics_bytes().map(|bytes| bytes.map(buffer).transpose());
+        let (statistics, uses) = (statistics.collect::<Result<_>>()?, Some(Uses::new(gpu)?));
+        Ok(Self { buffers, statistics, uses })
     }
 
     /// The bytes that a slot of this many rows takes at least, what is kept of its samples counted.
@@ -43,7 +49,7 @@ impl Slot {
     }
 
     pub(super) fn byte_len(&self) -> usize {
-        self.buffers.iter().map(RowBuffer::byte_len).sum()
+        self.buffers.iter().chain(self.statistics.iter().flatten()).map(RowBuffer::byte_len).sum()
     }
 
     /// Those who work on it beside us; none on plain memory.
@@ -58,6 +64,7 @@ pub(super) struct GpuSlot {
     pub(super) buffers: Vec<DeviceBuffer>,
     /// Where categories that the GPU converts arrive as they are stored.
     pub(super) stored: Vec<Option<DeviceBuffer>>,
+    pub(super) statistics: Vec<Option<DeviceBuffer>>,
     /// Past when all that is copied here has arrived.
     pub(super) arrived: Event,
     /// Past when the batch that was copied here last is whole.
@@ -76,12 +83,15 @@ impl GpuSlot {
         let stored = layout.host_row_bytes()?.into_iter().zip(&layout.categories);
         let stored = stored.map(|(bytes, one)| one.conversion.is_some().then(|| buffer(bytes)).transpose());
         let stored = stored.collect::<Result<_>>()?;
+        let statistics = layout.statistics_bytes().map(|bytes| bytes.map(buffer).transpose());
+        let statistics = statistics.collect::<Result<_>>()?;
         let (arrived, ready, uses) = (Event::new(&here)?, Event::new(&here)?, Uses::new(gpu)?);
-        Ok(Self { buffers, stored, arrived, ready, uses, download: Mutex::default() })
+        Ok(Self { buffers, stored, statistics, arrived, ready, uses, download: Mutex::default() })
     }
 
     pub(super) fn byte_len(&self) -> usize {
-        self.buffers.iter().chain(self.stored.iter().flatten()).map(DeviceBuffer::byte_len).sum()
+        let made_of = self.stored.iter().chain(&self.statistics).flatten();
+        self.buffers.iter().chain(made_of).map(DeviceBuffer::byte_len).sum()
     }
 
     /// Copies the first bytes of a category's buffer to the host, once they are there, and waits for that.

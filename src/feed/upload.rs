@@ -170,13 +170,19 @@ impl Upload {
             self.way.copies.upload(here, from, (stored.as_ref().unwrap_or(last), len))?;
             bytes += len as u64;
         }
+        for (from, into) in self.from.statistics.iter().zip(&self.into.statistics) {
+            let (Some(from), Some(into)) = (from, into) else { continue };
+            let len = self.rows.saturating_mul(from.row_byte_len());
+            self.way.copies.upload(here, from, (into, len))?;
+            bytes += len as u64;
+        }
         Ok(bytes)
     }
 
     fn convert(&self, stream: StreamHandle, layout: &Layout) -> Result<()> {
-        let slots = self.into.stored.iter().zip(&self.into.buffers);
+        let slots = self.into.stored.iter().zip(&self.into.buffers).zip(&self.into.statistics);
         let ways = self.way.converters.iter().zip(&layout.categories);
-        for ((converter, category), (source, target)) in ways.zip(slots) {
+        for ((converter, category), ((source, target), statistics)) in ways.zip(slots) {
             let (Some(converter), Some(source)) = (converter, source) else { continue };
             let (height, width) = match self.extents.as_slice() {
                 [.., height, width] => (*height, *width),
@@ -190,7 +196,7 @@ impl Upload {
                 counts: [self.rows, category.channels],
                 extents: [depth, height, width],
                 mirrored: Mirrored::All(0),
-                statistics: GivenStatistics::None,
+                statistics: statistics.as_ref().map_or(GivenStatistics::None, GivenStatistics::OfRows),
             };
             converter.run(stream, &voxels)?;
         }

@@ -130,8 +130,17 @@ fn fill_sample(
         let mut row = buffer.row(ticket.row)?;
         let bytes = region.shape().byte_len(category.channels, category.host_dtype().byte_len())?;
         let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
+        let known = || match program.statistics() {
+            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels),
+            None => Ok(Arc::default()),
+        };
         if category.conversion.is_some() {
             bench.reader.read(entries, &region, &category.extraction, row)?;
+            if let Some(Some(buffer)) = ticket.slot.statistics.get(number) {
+                let numbers = program.row_statistics(&known()?);
+                let mut row = buffer.row(ticket.row)?;
+                row.iter_mut().zip(bytemuck::cast_slice(&numbers)).for_each(|(into, byte)| *into = *byte);
+            }
             continue;
         }
         if program.needs_scratch() {
@@ -141,11 +150,7 @@ fn fill_sample(
         } else {
             bench.reader.read(entries, &region, &category.extraction, row)?;
         }
-        let known = match program.statistics() {
-            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels)?,
-            None => Arc::default(),
-        };
-        program.run(&known, &mut bench.scratch, row)?;
+        program.run(&known()?, &mut bench.scratch, row)?;
     }
     Ok(extents)
 }

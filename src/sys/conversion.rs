@@ -103,6 +103,11 @@ impl Conversion {
         }
     }
 
+    /// Whether means and divisors of each channel must be told with the voxels.
+    pub fn needs_statistics(&self) -> bool {
+        self.steps.contains(&FloatStep::StandardiseEach)
+    }
+
     /// Whether every value fits wherever it comes to, so that nobody need look.
     ///
     /// Steps may make infinite what was finite, as on the host: only casts are asked for here.

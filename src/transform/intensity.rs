@@ -17,6 +17,13 @@ pub struct Statistics {
     pub std: f64,
 }
 
+impl Statistics {
+    /// What is taken away and what divides, in f32.
+    pub(super) fn numbers(self) -> [f32; 2] {
+        [f32::of(self.mean), f32::of(self.std.max(SMALLEST_STD))]
+    }
+}
+
 /// Which voxels statistics are taken of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StatisticsVoxels {
@@ -91,8 +98,9 @@ impl Map {
                 slope: f32::of((to - from) / (high - low)),
                 offset: f32::of(from),
             },
-            Map::Standardise(Statistics { mean, std }) => {
-                FloatStep::Standardise { mean: f32::of(mean), divisor: f32::of(std.max(SMALLEST_STD)) }
+            Map::Standardise(statistics) => {
+                let [mean, divisor] = statistics.numbers();
+                FloatStep::Standardise { mean, divisor }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A category's steps made ready for its dtype and channels.
 
 use crate::error::{Error, Result};
-use crate::sys::{Conversion, Fit, Scale, convert};
+use crate::sys::{Conversion, Fit, FloatStep, Scale, convert};
 use crate::transform::intensity::{Map, Statistics, StatisticsVoxels, ZScore};
 use crate::transform::labels::Lookup;
 use crate::transform::{Chain, Step};
@@ -101,6 +101,9 @@ impl Program {
             }
             match stage {
                 Stage::Map(map) if cast.is_none() => made.steps.push(map.step()),
+                Stage::PerChannel(_) | Stage::PerSubject if cast.is_none() && !made.needs_statistics() => {
+                    made.steps.push(FloatStep::StandardiseEach);
+                }
                 Stage::Lookup(lookup) => made.lookup = Some(lookup.table()?),
                 Stage::Cast(_, _, fit) if cast.is_none() => cast = Some(*fit),
                 Stage::Map(_) | Stage::PerChannel(_) | Stage::PerSubject | Stage::Cast(..) => return None,
@@ -111,6 +114,20 @@ impl Program {
         let casts =
             cast.is_none_or(|fit| fit == Fit::Saturate) || Conversion::cast(through, into).always_fits();
         (gathers && casts && made.check().is_ok()).then_some(made)
+    }
+
+    /// The mean and the divisor of each channel that [`Program::conversion`] asks for; none where it does not.
+    ///
+    /// `statistics` has one element a channel where [`Program::statistics`] needs them.
+    pub fn row_statistics(&self, statistics: &[Statistics]) -> Vec<[f32; 2]> {
+        let each = self.stages.iter().find_map(|stage| match stage {
+            Stage::PerChannel(pairs) => {
+                Some(pairs.iter().map(|&(mean, std)| Statistics { mean, std }.numbers()).collect())
+            }
+            Stage::PerSubject => Some(statistics.iter().map(|own| own.numbers()).collect()),
+            _ => None,
+        });
+        each.unwrap_or_default()
     }
 
     /// The dtype and fit that the voxels are gathered with.

@@ -117,7 +117,7 @@ int main(void) {
     context = context_of(0);
     foreign = context_of(1);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     DRIVER(cuCtxPushCurrent_v2(foreign));
     the_loop_asks_for_nothing(1);
     the_loop_asks_for_nothing(3);

@@ -106,12 +106,13 @@ static inline vxf_tensor tensor_of(const vxf_batch *batch, int category) {
     return tensor;
 }
 
-static inline truth *truth_of(const vxf_sampler *sampler) {
+static inline truth *truth_of(const vxf_sampler *sampler, const vxf_transform *transform) {
     vxf_loader_options options = loader_options(VXF_DEVICE_CPU, 0, 1);
     truth *all = calloc(1, sizeof *all);
     vxf_loader *loader;
     int number, category;
     CHECK(all != NULL);
+    if (transform) options.transform = transform;
     loader = begun(sampler, &options);
     for (number = 0; number < BATCHES; number++) {
         vxf_batch *batch = next_batch(loader);

@@ -98,7 +98,7 @@ static void two_threads_with_own_streams(void) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     late_user(NULL, vxf_batch_release);
     late_user(CU_STREAM_LEGACY, vxf_batch_release);
     late_user(CU_STREAM_PER_THREAD, vxf_batch_release);

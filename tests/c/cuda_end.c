@@ -103,7 +103,7 @@ int main(void) {
     vxf_loader_options options;
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     closing_gives_everything_back(VXF_DEVICE_CUDA);
     closing_gives_everything_back(VXF_DEVICE_CUDA_HOST);
     batches_outlive_all();

@@ -151,7 +151,7 @@ static void a_lost_context(void) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     creation(VXF_DEVICE_CUDA, "cuMemHostAlloc", CUDA_ERROR_OUT_OF_MEMORY, VXF_STATUS_ERR_MEMORY, 4);
     creation(VXF_DEVICE_CUDA, "cuMemAlloc_v2", CUDA_ERROR_OUT_OF_MEMORY, VXF_STATUS_ERR_MEMORY, 4);
     creation(VXF_DEVICE_CUDA, "cuStreamCreate", CUDA_ERROR_OUT_OF_MEMORY, VXF_STATUS_ERR_MEMORY, 1);

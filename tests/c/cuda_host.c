@@ -126,7 +126,7 @@ static void the_users_own_pool(vxf_device device) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     fillers_wait_for_users();
     the_users_own_pool(VXF_DEVICE_CUDA_HOST);
     the_users_own_pool(VXF_DEVICE_CUDA);

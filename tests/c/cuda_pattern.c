@@ -123,7 +123,7 @@ int main(int count, char **arguments) {
     }
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, used_transform);
     users_wait_for_copies();
     copies_wait_for_users();
     fillers_wait_for_copies();

@@ -163,7 +163,7 @@ static void host_batches_are_there(void) {
 int main(void) {
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler);
+    all = truth_of(sampler, NULL);
     host_batches_are_there();
     reuse_waits_for_all(standin_stream(context, CU_STREAM_NON_BLOCKING), standin_stream(context, 0),
                         standin_stream(context, CU_STREAM_NON_BLOCKING));

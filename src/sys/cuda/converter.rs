@@ -125,7 +125,7 @@ impl Converter {
             arguments,
             from: conversion.from,
             into: conversion.into,
-            needs_statistics: conversion.steps.contains(&FloatStep::StandardiseEach),
+            needs_statistics: conversion.needs_statistics(),
             _pairs: pairs,
         })
     }
