@@ -69,10 +69,12 @@ impl Program {
 
     /// Runs it with a driver that does not what it is told; it must notice.
     fn notices(&self, ignored: &str) {
-        let output = self.output(&[], &[("STANDIN_IGNORE", ignored)]);
-        let complained = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(1), "{complained}");
-        assert!(complained.contains("is_right"), "{complained}");
+        for arguments in [&[][..], &["cast"]] {
+            let output = self.output(arguments, &[("STANDIN_IGNORE", ignored)]);
+            let complained = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{complained}");
+            assert!(complained.contains("is_right"), "{complained}");
+        }
     }
 }
 
@@ -83,7 +85,14 @@ fn the_stand_in_keeps_order_time_bounds_and_accounts() {
 
 #[test]
 fn batches_are_right_when_streams_come_to_them() {
-    Program::built("cuda_pattern").run();
+    let program = Program::built("cuda_pattern");
+    program.run();
+    program.run_with(&["cast"], &[]);
+}
+
+#[test]
+fn conversions_are_waited_for_and_their_failures_told() {
+    Program::built("cuda_conversions").run();
 }
 
 #[test]

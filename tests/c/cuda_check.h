@@ -13,6 +13,23 @@ enum { SUBJECTS = 4, ROWS = 4, BATCHES = 8, CATEGORIES = 2 };
 
 static const char *const CATEGORY[CATEGORIES] = {"images", "labels"};
 
+/* What all loaders do to voxels, and where. */
+static const vxf_transform *used_transform;
+static vxf_cast used_cast;
+
+/* The GPU casts, maps and looks up: stored i16 become f32, u8 i64. */
+static inline vxf_transform *steps_for_a_device(void) {
+    vxf_transform *transform = NULL;
+    OK(vxf_transform_parse("[{\"name\": \"cast\", \"category\": \"images\", \"dtype\": \"f32\"},"
+                           " {\"name\": \"window\", \"category\": \"images\", \"low\": -10, \"high\": 6000.5,"
+                           " \"to\": [-1, 1]},"
+                           " {\"name\": \"cast\", \"category\": \"labels\", \"dtype\": \"i64\"},"
+                           " {\"name\": \"lookup\", \"category\": \"labels\", \"map\": {\"1\": -7, \"3\": 70000},"
+                           " \"default\": \"keep\"}]",
+                           &transform));
+    return transform;
+}
+
 /* The batches of an epoch as plain host memory has them. */
 typedef struct {
     unsigned char *bytes[BATCHES][CATEGORIES];
@@ -55,12 +72,23 @@ static inline vxf_loader_options loader_options(vxf_device device, int32_t id, u
     options.prefetch = 1;
     options.device = device;
     options.device_id = id;
+    options.transform = used_transform;
+    if (device == VXF_DEVICE_CUDA) options.cast = used_cast;
     return options;
 }
 
 static inline vxf_loader *begun(const vxf_sampler *sampler, const vxf_loader_options *options) {
     vxf_loader *loader = NULL;
     OK(vxf_loader_new(sampler, options, &loader));
+    OK(vxf_loader_start(loader, 0));
+    return loader;
+}
+
+/* Begun with its uploads held; what a loader copies while it is made is not. */
+static inline vxf_loader *begun_held(const vxf_sampler *sampler, const vxf_loader_options *options) {
+    vxf_loader *loader = NULL;
+    OK(vxf_loader_new(sampler, options, &loader));
+    standin_hold(UPLOADS);
     OK(vxf_loader_start(loader, 0));
     return loader;
 }
@@ -84,7 +112,7 @@ static inline truth *truth_of(const vxf_sampler *sampler, const vxf_transform *t
     vxf_loader *loader;
     int number, category;
     CHECK(all != NULL);
-    options.transform = transform;
+    if (transform) options.transform = transform;
     loader = begun(sampler, &options);
     for (number = 0; number < BATCHES; number++) {
         vxf_batch *batch = next_batch(loader);

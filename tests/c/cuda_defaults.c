@@ -14,8 +14,7 @@ static void late_user(CUstream stream, void (*release)(vxf_batch *)) {
     vxf_batch *first, *second, *third;
     comparison early, late;
     uint64_t gate;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     first = next_batch(loader);
     OK(vxf_batch_wait(first, stream));
     compare_on(context, stream, first, all, 0, 1, &early);

@@ -39,8 +39,7 @@ static void freeing_does_not_wait(void) {
     vxf_loader *loader;
     long own = standin_thread();
     uint64_t given = standin_calls("Destroy", own) + standin_calls("Free", own) + standin_calls("Synchronize", own);
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     vxf_batch_release(next_batch(loader));
     vxf_loader_free(loader);
     CHECK(standin_calls("Destroy", own) + standin_calls("Free", own) + standin_calls("Synchronize", own) == given);

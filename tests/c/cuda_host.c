@@ -19,8 +19,7 @@ static void fillers_wait_for_users(void) {
     CUdeviceptr memory;
     DRIVER(cuCtxPushCurrent_v2(context));
     DRIVER(cuMemAlloc_v2(&memory, bytes));
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     first = next_batch(loader);
     tensor = tensor_of(first, 0);
     CHECK(tensor.device == VXF_DEVICE_CUDA_HOST);

@@ -16,8 +16,7 @@ static void users_wait_for_copies(void) {
     vxf_loader *loader;
     vxf_batch *batch;
     int category;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     batch = next_batch(loader);
     OK(vxf_batch_wait(batch, stream));
     for (category = 0; category < CATEGORIES; category++)
@@ -61,12 +60,14 @@ static void copies_wait_for_users(void) {
 static void fillers_wait_for_copies(void) {
     vxf_loader_options options = loader_options(VXF_DEVICE_CUDA, 0, 1);
     CUstream stream = standin_stream(context, CU_STREAM_NON_BLOCKING);
-    uint64_t before = standin_calls(UPLOADS, 0);
+    uint64_t before;
     comparison seen[2][CATEGORIES];
-    vxf_loader *loader;
+    vxf_loader *loader = NULL;
     int number, category;
+    OK(vxf_loader_new(sampler, &options, &loader));
+    before = standin_calls(UPLOADS, 0);
     standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    OK(vxf_loader_start(loader, 0));
     for (number = 0; number < 2; number++) {
         vxf_batch *batch = next_batch(loader);
         OK(vxf_batch_wait(batch, stream));
@@ -114,10 +115,15 @@ static void a_long_run(void) {
     vxf_loader_free(loader);
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    vxf_transform *transform = NULL;
+    if (count > 1 && strcmp(arguments[1], "cast") == 0) {
+        used_transform = transform = steps_for_a_device();
+        used_cast = VXF_CAST_DEVICE;
+    }
     context = context_of(0);
     sampler = patches();
-    all = truth_of(sampler, NULL);
+    all = truth_of(sampler, used_transform);
     users_wait_for_copies();
     copies_wait_for_users();
     fillers_wait_for_copies();
@@ -125,5 +131,6 @@ int main(void) {
     no_violations();
     free_truth(all);
     vxf_sampler_free(sampler);
+    vxf_transform_free(transform);
     return 0;
 }

@@ -93,8 +93,7 @@ static void the_host_waits_where_asked(void) {
     vxf_loader *loader;
     vxf_batch *batch;
     pthread_t thread;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     batch = next_batch(loader);
     CHECK_STATUS(vxf_batch_query(batch), VXF_STATUS_NOT_READY);
     calls = standin_calls("Synchronize", 0);
@@ -118,8 +117,7 @@ static void events_and_copies(void) {
     vxf_tensor tensor, host;
     comparison seen;
     void *event = NULL, *copy;
-    standin_hold(UPLOADS);
-    loader = begun(sampler, &options);
+    loader = begun_held(sampler, &options);
     batch = next_batch(loader);
     OK(vxf_batch_ready_event(batch, &event));
     CHECK(event != NULL);
