@@ -2,6 +2,7 @@
 #include <pthread.h>
 
 #include "cuda_check.h"
+#include "dlpack.h"
 
 static CUcontext context;
 static vxf_sampler *sampler;
@@ -87,6 +88,7 @@ static void pinned_memory_by_itself(void) {
 static vxf_loader *last_loader;
 static vxf_batch *last_batch;
 static void *last_memory;
+static DLManagedTensorVersioned *last_export;
 
 /* When the process ends the driver goes first; whoever releases then is told nothing and harmed by nothing. */
 static void release_at_exit(void) {
@@ -94,6 +96,7 @@ static void release_at_exit(void) {
     standin_go();
     CHECK_STATUS(vxf_batch_query(last_batch), VXF_STATUS_ERR_DEVICE);
     vxf_batch_release(last_batch);
+    last_export->deleter(last_export);
     vxf_pinned_free(last_memory);
     vxf_loader_free(last_loader);
     CHECK(standin_calls("Free", standin_thread()) <= calls + 1);
@@ -116,6 +119,8 @@ int main(void) {
     last_loader = begun(sampler, &options);
     last_batch = next_batch(last_loader);
     OK(vxf_batch_wait(last_batch, NULL));
+    OK(vxf_batch_dlpack(last_batch, NULL, 0, NULL, &last_export));
+    CHECK(last_export->dl_tensor.device.device_type == kDLCUDA && last_export->dl_tensor.byte_offset == 0);
     OK(vxf_pinned_alloc(100, &last_memory));
     free_truth(all);
     vxf_sampler_free(sampler);

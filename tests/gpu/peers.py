@@ -73,13 +73,15 @@ def loop(name, arguments, batches):
     """How long steps of a known length take when each needs a batch; batches gives tensors on the device."""
     batches = iter(batches)
     for _ in range(5):
-        next(batches)
+        tensors = next(batches)
         sleep(arguments.cycles)
     torch.cuda.synchronize()
     began = time.time()
     for _ in range(arguments.steps):
-        next(batches)
+        # Held while the step is under way, as a training loop does.
+        tensors = next(batches)
         sleep(arguments.cycles)
+    del tensors
     torch.cuda.synchronize()
     took = time.time() - began
     row("%s, share of time that a step waits" % name, "%.2f" % max(0.0, 100 * (1 - arguments.alone / took)),
