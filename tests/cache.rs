@@ -181,8 +181,9 @@ fn await_second_subject(dataset: &Dataset) {
     }
 }
 
-#[test]
-fn a_thread_fills_other_rows_instead_of_waiting_for_what_another_decodes() {
+/// Runs `with` with a loader whose rows of the first subject have been put off, while those of the second are
+/// ready; with what lets the first volume go on, and with what the epoch holds.
+fn with_rows_put_off(with: impl FnOnce(&Loader, &dyn Fn(), &[u8])) {
     let folder = folder(2);
     let expected = epoch(open(folder.path(), 0), LoaderOptions::default()).0;
     let dataset = open(folder.path(), 1 << 20);
@@ -190,26 +191,27 @@ fn a_thread_fills_other_rows_instead_of_waiting_for_what_another_decodes() {
         let loader = one_thread(&dataset);
         loader.start(0).unwrap();
         await_second_subject(&dataset);
+        with(&loader, go_on, &expected);
+    });
+}
+
+#[test]
+fn a_thread_fills_other_rows_instead_of_waiting_for_what_another_decodes() {
+    with_rows_put_off(|loader, go_on, expected| {
         assert!(matches!(loader.next(Some(Duration::ZERO)).unwrap(), Next::Timeout));
         go_on();
-        assert_eq!(rest(&loader), expected, "batches come in order all the same");
+        assert_eq!(rest(loader), expected, "batches come in order all the same");
     });
 }
 
 #[test]
 fn rows_that_were_put_off_are_given_up_with_their_epoch() {
-    let folder = folder(2);
-    let expected = epoch(open(folder.path(), 0), LoaderOptions::default()).0;
-    let dataset = open(folder.path(), 1 << 20);
-    while_the_first_volume_is_being_decoded(folder.path(), &dataset, |go_on| {
-        let loader = one_thread(&dataset);
-        loader.start(0).unwrap();
-        await_second_subject(&dataset);
+    with_rows_put_off(|loader, go_on, expected| {
         loader.cancel().unwrap();
         assert!(matches!(loader.next(None).unwrap(), Next::Cancelled));
         loader.start(0).unwrap();
         go_on();
-        assert_eq!(rest(&loader), expected, "every slot came back");
+        assert_eq!(rest(loader), expected, "every slot came back");
         assert!(loader.close(None).unwrap());
     });
 }

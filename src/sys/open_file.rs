@@ -59,7 +59,7 @@ impl OpenFile {
         let failed = |cause| Error::io(&self.path, cause);
         let identity = identity(&self.file.metadata().map_err(failed)?);
         // SAFETY: the map is private and read-only. Another process may still truncate the file: its size is
-        // asked for before every use, and the README tells of the window of one copy that is left.
+        // asked for in every batch, and the README tells of the window that is left.
         let map = unsafe { Mmap::map(&self.file) }.map_err(failed)?;
         if (map.len() as u64) < self.byte_len {
             return Err(truncated(&self.path, map.len() as u64, self.byte_len));
