@@ -316,6 +316,8 @@ fn what_does_not_fit_its_buffers_is_refused_before_it_runs() {
     ] {
         converter.run(stream, &refused).unwrap_err();
     }
+    // The one that was not refused still uses the buffer.
+    own.synchronize(&current).unwrap();
     assert!(Converter::new(&current, &Conversion::cast(DType::F64, DType::F32)).is_err());
     let lookup = Some(LabelTable::Pairs(vec![(1, 2), (1, 3)], None));
     Converter::new(&current, &Conversion { lookup, ..Conversion::cast(DType::I16, DType::I16) }).unwrap();
