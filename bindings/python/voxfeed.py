@@ -1252,9 +1252,11 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
     long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits, cache_misses, cache_bytes: of the
-    dataset's cache; scratch_bytes: what the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes
-    together are the memory that a loader has.
+    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits and cache_misses: of the dataset's
+    cache since the loader was made, by all that read it; cache_bytes: what is in it now; scratch_bytes: what the
+    threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a loader has
+    on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU. uploads and
+    upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
     """
 
     __slots__ = ()

@@ -140,8 +140,8 @@ pub struct vxf_file_options {
     /// Where the array keeps its channels.
     pub channel: vxf_channel,
     /// The dataset of an HDF5 file ("/data/vol"), the array of a Zarr group ("images/T1"), the member of an
-    /// .npz ("data") or the level of a slide ("2"); NULL for the only one, of a slide or a multiscale image the
-    /// largest.
+    /// .npz ("data") or the level of a slide ("2"); NULL for the only one, of several in an .npz the one that
+    /// is called data, of a slide or a multiscale image the largest.
     pub inner: *const c_char,
 }
 

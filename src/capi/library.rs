@@ -137,7 +137,8 @@ pub unsafe extern "C" fn vxf_last_error_info(out: *mut vxf_error_info) -> vxf_st
 
 /// The number of CUDA devices; 0, and still OK, where there is no driver.
 ///
-/// Nothing touches CUDA before this call or a loader that asks for a device.
+/// Nothing touches CUDA before this call, a loader that asks for a device, vxf_pinned_alloc(), or a prediction on
+/// a device.
 /// Errors: ERR_ARGUMENT where out is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_cuda_device_count(out: *mut i32) -> vxf_status {

@@ -194,9 +194,10 @@ pub struct vxf_loader_stats {
     pub slots: u64,
     /// The bytes of all slots.
     pub slot_bytes: u64,
-    /// Decoded chunks and volumes that were found in the cache of the dataset, by all that read it.
+    /// Decoded chunks and volumes that were found in the cache of the dataset since the loader was made, by
+    /// all that read it: a preload before does not count, other loaders at the same time do.
     pub cache_hits: u64,
-    /// Decoded chunks and volumes that had to be decoded.
+    /// Those that had to be decoded.
     pub cache_misses: u64,
     /// The bytes in the cache now, cache_bytes of the dataset's options at most.
     pub cache_bytes: u64,

@@ -50,7 +50,7 @@ impl vxf_status {
     pub const ERR_NO_DEVICE: vxf_status = vxf_status(-13);
     /// The object was made before a fork and is used in the child: make it in the child, or spawn.
     pub const ERR_FORKED: vxf_status = vxf_status(-14);
-    /// The caller's buffer is too small; the size needed has been written.
+    /// The caller's buffer is too small; where the call has an output for the size needed, it has been written.
     pub const ERR_BUFFER: vxf_status = vxf_status(-15);
 }
 

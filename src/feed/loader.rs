@@ -40,6 +40,8 @@ pub(super) struct Shared {
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
     sizes: Sizes,
+    /// What had been found in the cache, and what not, when the loader was made.
+    cache_before: (u64, u64),
     threads: usize,
 }
 
@@ -102,6 +104,7 @@ impl Loader {
         let pools = Pools::new(&options, rows, &layout)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
+            cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
             sizes: pools.sizes,
             threads,
             ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
@@ -293,7 +296,8 @@ impl Loader {
         let shared = self.shared()?;
         let counters = &shared.counters;
         let decoded = &shared.plan.sampler().dataset().context().decoded;
-        let (cache_hits, cache_misses) = decoded.hits_and_misses();
+        let (hits, misses) = decoded.hits_and_misses();
+        let (hits_before, misses_before) = shared.cache_before;
         Ok(Stats {
             threads: shared.threads,
             batches: counters.batches.load(Relaxed),
@@ -307,8 +311,8 @@ impl Loader {
             held: shared.lock().held as u64,
             slots: shared.sizes.slots as u64,
             slot_bytes: shared.sizes.host_bytes as u64,
-            cache_hits,
-            cache_misses,
+            cache_hits: hits.saturating_sub(hits_before),
+            cache_misses: misses.saturating_sub(misses_before),
             cache_bytes: decoded.byte_len(),
             scratch_bytes: counters.scratch_bytes.load(Relaxed),
             pinned_bytes: shared.sizes.pinned_bytes as u64,

@@ -30,9 +30,9 @@ pub struct Stats {
     pub slots: u64,
     /// The bytes of all slots.
     pub slot_bytes: u64,
-    /// Decoded chunks and volumes that were found in the cache.
+    /// Decoded chunks and volumes that were found in the cache since the loader was made.
     pub cache_hits: u64,
-    /// Decoded chunks and volumes that had to be decoded.
+    /// Those that had to be decoded.
     pub cache_misses: u64,
     /// The bytes in the cache.
     pub cache_bytes: u64,

@@ -79,6 +79,9 @@ fn open_archive(path: &Path) -> Result<Archive> {
 fn zip_error(error: ZipError) -> Error {
     match error {
         ZipError::Io(cause) => damaged(&cause),
+        ZipError::InvalidArchive(what) if what.contains("EOCD") => {
+            Error::format("truncated, or no zip archive: the list of members at its end is missing")
+        }
         ZipError::UnsupportedArchive(what) => Error::unsupported(format!("zip archive: {what}")),
         other => Error::format(format!("zip archive: {other}")),
     }

@@ -86,6 +86,14 @@ TEST(a_view_of_nothing_is_empty) {
     CHECK(view.ndim() == 0 && view.raw() == nullptr && view.shape().empty());
 }
 
+TEST(a_view_takes_the_shape_of_another) {
+    std::vector<float> mine(24), yours(24);
+    const voxfeed::tensor_view first(mine.data(), {2, 3, 4});
+    const voxfeed::tensor_view second(yours.data(), first.shape());
+    CHECK(second.ndim() == 3 && second.shape(0) == 2 && second.shape(2) == 4 && second.stride(0) == 12);
+    CHECK(second.data<float>() == yours.data());
+}
+
 TEST(the_library_tells_what_it_is) {
     CHECK(vxf_abi_version() == voxfeed::abi_version);
     CHECK(voxfeed::version().find('.') != std::string::npos);

@@ -103,6 +103,11 @@ class tensor_view {
         read_only_ = std::is_const_v<T>;
     }
 
+    /// The same, of the shape of another view.
+    template <class T>
+    tensor_view(T *data, span<const std::int64_t> shape)
+        : tensor_view(data, std::vector<std::int64_t>(shape.begin(), shape.end())) {}
+
     /// A dense array of a dtype for which C++ has no type.
     tensor_view(void *data, dtype of, const std::vector<std::int64_t> &shape) { describe(of, data, shape); }
 
