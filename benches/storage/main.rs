@@ -97,6 +97,20 @@ fn busy() -> Option<String> {
     (load > 0.5 * cores as f64).then_some(text)
 }
 
+/// Reads every file in a folder, so that no disk is measured: a system may have put them out of its memory.
+fn read_all(folder: &std::path::Path) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_all(&path)?;
+        } else {
+            let mut file = std::io::BufReader::with_capacity(1 << 20, std::fs::File::open(path)?);
+            std::io::copy(&mut file, &mut std::io::sink())?;
+        }
+    }
+    Ok(())
+}
+
 /// The rows of one format. An error is one of opening it; what goes wrong later stops the bench.
 fn measure_format(
     options: &Options,
@@ -105,6 +119,7 @@ fn measure_format(
     peers: &mut Peers,
 ) -> Result<Vec<Row>, String> {
     calls::open(&format.open, 0).map(drop)?;
+    read_all(&format.folder).map_err(|error| error.to_string())?;
     let mut rows = Vec::new();
     for task in Task::ALL.into_iter().filter(|task| options.tasks.contains(task)) {
         for &state in State::of(&format.kind, task).iter().filter(|state| options.states.contains(state)) {
