@@ -994,7 +994,8 @@ typedef int32_t vxf_consumer;
  * Where the voxels of batches on a device become what the batches hold: their dtype, and a transform's steps.
  *
  * The values are the same everywhere. A device does casts that cannot fail (or that saturate), up to four
- * scale, window and zscore steps in F32, and a lookup with a default, in this order.
+ * scale, window and zscore steps in F32, and a lookup with a default, in this order. What a file's header
+ * scales comes to it as F32, so the category's dtype, or that of the first cast, must be F32.
  */
 typedef int32_t vxf_cast;
 /** Category by category on the device where it can do that and fewer bytes are copied, else on the host. */

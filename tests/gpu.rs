@@ -21,11 +21,19 @@ struct Pack {
 
 impl Pack {
     fn made() -> Self {
+        Self::made_with(&[])
+    }
+
+    /// The stand-in is compiled with these definitions.
+    fn made_with(definitions: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["driver", "data"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
         }
-        standin::put_into(&folder.path().join("driver"));
+        match definitions {
+            [] => standin::put_into(&folder.path().join("driver")),
+            _ => standin::build_into(&folder.path().join("driver"), definitions),
+        }
         let library = std::env::current_exe().unwrap().with_file_name("libvoxfeed.so");
         let pack = folder.path().join("pack");
         output_of(Command::new(top().join("tests/gpu/pack")).arg(library).arg(pack)).unwrap();
@@ -34,6 +42,15 @@ impl Pack {
 
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// One of the checks, as `run` calls it.
+    fn check(&self, name: &str, variables: &[(&str, &str)]) -> Output {
+        let mut command = Command::new("timeout");
+        command.arg("120").arg(self.path("pack/check")).arg(name).args(["--slow-ns", "1000000"]);
+        command.arg("--data").arg(self.path("data"));
+        command.env("LD_LIBRARY_PATH", self.path("driver")).env_remove("CUDA_VISIBLE_DEVICES");
+        command.envs(variables.iter().copied()).output().unwrap()
     }
 
     /// `run --quick` with the stand-in, told so much by its variables.
@@ -77,10 +94,20 @@ fn the_quick_run_passes_and_writes_its_table() {
     let output = pack.run(&[]);
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    for name in
-        ["stream", "null-stream", "legacy-stream", "thread-streams", "two-loaders", "two-streams", "casts"]
-    {
-        assert!(said.contains(&format!("  ok    {name}")), "{name}\n{said}");
+    let told = [
+        ("stream", "batches"),
+        ("null-stream", "batches"),
+        ("legacy-stream", "batches"),
+        ("thread-streams", "batches"),
+        ("two-loaders", "batches"),
+        ("two-streams", "batches"),
+        ("casts", "casts on the device"),
+        ("conversions", "the device's bits are the host's"),
+        ("predictions", "joined voxels have the host's bits"),
+    ];
+    for (name, compared) in told {
+        let line = said.lines().find(|line| line.starts_with(&format!("  ok    {name}: ")));
+        assert!(line.is_some_and(|line| line.contains(compared)), "{name}\n{said}");
     }
     let table = std::fs::read_to_string(pack.path("gpu.md")).unwrap();
     let mut figures =
@@ -104,6 +131,45 @@ fn the_run_notices_memory_that_is_used_again_too_early() {
         assert!(said.contains(&format!("  FAIL  {name} ")), "{name}\n{said}");
     }
     assert!(!pack.path("gpu.md").exists(), "figures of a wrong run were written");
+}
+
+/// What a check that must fail says.
+fn complaint(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    said
+}
+
+#[test]
+fn the_conversions_notice_a_device_that_rounds_otherwise() {
+    let said = complaint(&Pack::made_with(&["-Drint=trunc"]).check("conversions", &[]));
+    assert!(said.contains("on the device and") && said.contains("\"dtype\":\"i16\""), "{said}");
+}
+
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_conversions_notice_a_device_that_flushes_subnormal_singles() {
+    let said = complaint(&Pack::made_with(&["-DFLUSHES"]).check("conversions", &[]));
+    assert!(said.contains("on the device and"), "{said}");
+}
+
+#[test]
+fn the_predictions_notice_a_copy_that_waits_for_nobody_or_that_nobody_waits_for() {
+    let pack = Pack::made();
+    for ignored in ["wait", "host"] {
+        let said = complaint(&pack.check("predictions", &[("STANDIN_IGNORE", ignored)]));
+        assert!(said.contains("memcmp(taken"), "{ignored}: {said}");
+    }
+}
+
+/// The text that a real device compiles: a subnormal single stays one, and each operation is rounded on its own.
+#[test]
+fn the_library_s_kernels_neither_flush_nor_fuse() {
+    let text = std::fs::read_to_string(top().join("src/sys/cuda/kernels/kernels.ptx")).unwrap();
+    assert!(text.contains("mul.rn.f32") && text.contains("div.rn.f32"));
+    for forbidden in [".ftz", ".approx", "fma.", "mad.rn.f"] {
+        assert!(!text.contains(forbidden), "{forbidden}");
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
-use crate::sys::{Conversion, Fit, Stores, convert};
+use crate::sys::{Conversion, Stores, convert};
 use crate::transform::Program;
 use crate::voxel::{DType, MAX_AXES, Padding, Region, Shape};
 
@@ -117,6 +117,7 @@ impl CategoryLayout {
     fn new(dataset: &Dataset, wanted: &CategoryOptions, options: &LoaderOptions) -> Result<Self> {
         let mut entries = Vec::with_capacity(dataset.subjects().len());
         let mut stored: Option<DType> = None;
+        let mut is_scaled = false;
         let mut channels: Option<(usize, &str)> = None;
         for subject in dataset.subjects() {
             let mut category = subject.category(&wanted.name)?.clone();
@@ -137,6 +138,7 @@ impl CategoryLayout {
             }
             let own = category.value_dtype()?;
             stored = Some(stored.map_or(own, |known| known.promote(own)));
+            is_scaled |= category.entries.iter().any(|entry| entry.header().scale.is_some());
             entries.push(category.entries);
         }
         let (Some(stored), Some((channels, _))) = (stored, channels) else {
@@ -151,8 +153,9 @@ impl CategoryLayout {
             return Err(Error::argument(text));
         }
         let program = Program::new(&options.chain, &wanted.name, (dtype, wanted.fit), channels)?;
-        let conversion = conversion(&program, stored, (wanted, options))?;
-        let (dtype, fit) = if conversion.is_some() { (stored, Fit::Exact) } else { program.gathered() };
+        let conversion = conversion(&program, (stored, is_scaled), (wanted, options))?;
+        let (gathered, fit) = program.gathered();
+        let dtype = if conversion.is_some() { stored } else { gathered };
         // Steps that follow read the row again at once.
         let copied_away =
             options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
@@ -175,7 +178,7 @@ impl CategoryLayout {
 /// What a GPU is to make of a category's stored voxels; none where the host does it.
 fn conversion(
     program: &Program,
-    stored: DType,
+    (stored, is_scaled): (DType, bool),
     (wanted, options): (&CategoryOptions, &LoaderOptions),
 ) -> Result<Option<Conversion>> {
     let is_as_stored = program.is_empty() && stored == program.dtype();
@@ -184,7 +187,9 @@ fn conversion(
     }
     // Padding is written before the GPU sees the row, so its value must be one of the stored dtype's.
     let pads = wanted.padding != Padding::Constant || has_exactly(stored, wanted.pad_value);
-    let conversion = if pads { program.conversion(stored, None) } else { None };
+    // The host scales into the dtype at hand with one rounding: by way of the stored one there would be two.
+    let rounds_once = !is_scaled || program.gathered().0 == stored;
+    let conversion = if pads && rounds_once { program.conversion(stored, None) } else { None };
     match (options.cast, conversion) {
         (Cast::Device, None) => Err(Error::unsupported(format!(
             "category \"{}\": a GPU does not make {} of {stored} with these steps: use VXF_CAST_AUTO, which \

@@ -7,6 +7,7 @@
 static volumes what = {4, 48};
 static uint64_t batches, slow_ns;
 static int device;
+static const char *folder;
 static vxf_dataset *dataset;
 
 static CUdeviceptr new_counter(void) {
@@ -31,6 +32,11 @@ static vxf_loader *begun(vxf_loader_options options) {
     OK(vxf_loader_start(loader, 0));
     vxf_sampler_free(sampler);
     return loader;
+}
+
+/* What a check of whole batches compared. */
+static void tell(uint64_t count, const char *how) {
+    printf("every voxel of %llu batches, read %s, is what was written\n", (unsigned long long)count, how);
 }
 
 static void done(vxf_loader *loader) {
@@ -59,11 +65,20 @@ static void read_on(CUstream stream, vxf_loader_options options) {
     CU(cuMemFree_v2(errors));
 }
 
-static void stream(void) { read_on(new_stream(), device_options(device)); }
+static void stream(void) {
+    read_on(new_stream(), device_options(device));
+    tell(batches, "on an own stream");
+}
 
-static void null_stream(void) { read_on(NULL, device_options(device)); }
+static void null_stream(void) {
+    read_on(NULL, device_options(device));
+    tell(batches, "on the default stream");
+}
 
-static void legacy_stream(void) { read_on(CU_STREAM_LEGACY, device_options(device)); }
+static void legacy_stream(void) {
+    read_on(CU_STREAM_LEGACY, device_options(device));
+    tell(batches, "on the legacy stream");
+}
 
 static void *per_thread(void *unused) {
     CUcontext context;
@@ -78,6 +93,7 @@ static void thread_streams(void) {
     int k;
     for (k = 0; k < 2; k++) CHECK(pthread_create(&threads[k], NULL, per_thread, NULL) == 0);
     for (k = 0; k < 2; k++) CHECK(pthread_join(threads[k], NULL) == 0);
+    tell(2 * batches, "on the streams of two threads");
 }
 
 /* Two loaders feed one stream in turn. */
@@ -101,6 +117,7 @@ static void two_loaders(void) {
     }
     CHECK(counted(errors, stream) == 0);
     for (k = 0; k < 2; k++) done(loaders[k]);
+    tell(batches, "from two loaders on one stream");
 }
 
 /* A second stream works on the batch longer than the one that waited. */
@@ -123,6 +140,7 @@ static void two_streams(void) {
     }
     CHECK(counted(errors, first) == 0 && counted(errors, second) == 0);
     done(loader);
+    tell(2 * batches, "by two streams at once");
 }
 
 /* The copies of a loader's next images, and what they are. */
@@ -188,26 +206,37 @@ static void casts(void) {
                 if (!chain || dtypes[dtype] == VXF_DTYPE_F32)
                     there += cast_of(dtypes[dtype], chains[chain], cast) && cast == VXF_CAST_DEVICE;
     CHECK(there > 0);
-    printf("%d casts on the device\n", there);
+    printf("%d casts on the device, their bytes compared with the host's\n", there);
 }
+
+static void conversions(void) { compare_conversions(device, folder); }
+
+static void predictions(void) { compare_predictions(device, slow_ns < 2000000 ? 2000000 : slow_ns); }
 
 static const struct {
     const char *name;
     void (*run)(void);
-} checks[] = {{"stream", stream},         {"null-stream", null_stream}, {"legacy-stream", legacy_stream},
-              {"thread-streams", thread_streams}, {"two-loaders", two_loaders}, {"two-streams", two_streams},
-              {"casts", casts}};
+} checks[] = {{"stream", stream},
+              {"null-stream", null_stream},
+              {"legacy-stream", legacy_stream},
+              {"thread-streams", thread_streams},
+              {"two-loaders", two_loaders},
+              {"two-streams", two_streams},
+              {"casts", casts},
+              {"conversions", conversions},
+              {"predictions", predictions}};
 
 int main(int count, char **arguments) {
     size_t k;
     batches = option(count, arguments, "--batches", 10000);
     slow_ns = option(count, arguments, "--slow-ns", 150000);
     device = (int)option(count, arguments, "--device", 0);
+    folder = text_option(count, arguments, "--data", "/tmp/voxfeed-gpu");
     for (k = 0; k < sizeof checks / sizeof *checks; k++) {
         if (count < 2) puts(checks[k].name);
         if (count < 2 || strcmp(arguments[1], checks[k].name)) continue;
         open_driver(device);
-        dataset = make_volumes(text_option(count, arguments, "--data", "/tmp/voxfeed-gpu"), what);
+        dataset = make_volumes(folder, what);
         checks[k].run();
         return 0;
     }

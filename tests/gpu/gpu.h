@@ -55,6 +55,11 @@ void compare(CUstream stream, const vxf_batch *batch, volumes what, uint64_t ns,
 vxf_sampler *patches(const vxf_dataset *dataset, int64_t edge, uint64_t samples_per_subject);
 vxf_loader_options device_options(int device);
 
+/* Compares what host and device make of voxels, and of predictions that their stream makes so late; both end the
+ * program where they differ, and else say what they compared. Files are made in the folder. */
+void compare_conversions(int device, const char *folder);
+void compare_predictions(int device, uint64_t late_ns);
+
 /* The time of a clock that only goes forward. */
 uint64_t now_ns(void);
 

@@ -10,7 +10,7 @@
 #define FUNCTION_NUMBER(name, needs) AT_##name,
 enum { DRIVER_FUNCTIONS(FUNCTION_NUMBER) FUNCTIONS };
 
-enum { DEVICES = 8, STREAMS = 256, EVENTS = 8192, BLOCKS = 8192, THREADS = 1024, DEPTH = 16 };
+enum { DEVICES = 8, STREAMS = 256, EVENTS = 8192, BLOCKS = 8192, THREADS = 4096, DEPTH = 16 };
 
 struct CUctx_st {
     int device;

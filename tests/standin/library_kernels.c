@@ -1,4 +1,5 @@
-/* The kernels of the library: their own source, compiled as C, voxel after voxel as a GPU would do at once. */
+/* The kernels of the library: their own source, compiled as C, voxel after voxel as a GPU would do at once.
+ * With FLUSHES, subnormal singles are zeros from then on, as in kernels that are compiled so. */
 #include <stdint.h>
 #include <string.h>
 
@@ -27,6 +28,9 @@ static CUresult convert(const void *arguments, const unsigned *grid, const unsig
     if (all.masks && !standin_is_memory(all.masks, all.rows)) return CUDA_ERROR_ILLEGAL_ADDRESS;
     if (all.statistics && !standin_is_memory(all.statistics, (all.is_of_each_row ? planes : all.channels) * 8))
         return CUDA_ERROR_ILLEGAL_ADDRESS;
+#ifdef FLUSHES
+    __builtin_ia32_ldmxcsr(__builtin_ia32_stmxcsr() | 0x8040);
+#endif
     for (plane = 0; plane < planes; plane++)
         for (place = 0; place < voxels; place++) convert_voxel(&all, (uint32_t)plane, (uint32_t)place);
     return CUDA_SUCCESS;
