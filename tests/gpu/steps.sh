@@ -23,6 +23,9 @@ gpu_run() {
         printf '       %s of it in %s; take it to a machine with a GPU and call its run\n' \
             "$(du -sh "$pack" | cut -f 1)" "$pack"
     else
-        "$private/gpu/run" --table "$root/benches/gpu.md" ${options[@]+"${options[@]}"}
+        local table=$root/benches/gpu.md
+        # Figures of a quick run are no figures.
+        case " ${options[*]-} " in *" --quick "*) table=$private/gpu/gpu.md ;; esac
+        "$private/gpu/run" --table "$table" ${options[@]+"${options[@]}"}
     fi
 }
