@@ -1281,6 +1281,19 @@ typedef struct {
     uint32_t reserved;
     /** Gaussian: the standard deviation as a share of the patch's extent, 0.125 by default. */
     double sigma;
+    /**
+     * Where sums lie: in host memory, or with VXF_DEVICE_CUDA on a device, as far as they fit device_bytes.
+     *
+     * Predictions there are then added there by vxf_assembler_add_async(); results are the same bit for bit.
+     * It is decided when a subject's first prediction comes: sums lie in host memory as ever where they do not
+     * fit, are not F32, have more than three spatial axes, or the first prediction is not on this device, or
+     * is F64 or U64. Such a prediction later on brings the subject's sums to the host for good.
+     */
+    vxf_device device;
+    /** The number of the CUDA device. */
+    int32_t device_id;
+    /** The most bytes of sums on the device; 0: half of what it has free when the assembler is made. */
+    uint64_t device_bytes;
 } vxf_assembler_options;
 
 /** Whether a subject may be taken before it is complete. */
@@ -1293,7 +1306,11 @@ typedef int32_t vxf_completeness;
 /** Writes the defaults into options of struct_size bytes. */
 vxf_status vxf_assembler_options_init(vxf_assembler_options *options, size_t struct_size);
 
-/** Makes an assembler for the batches of a loader. options may be NULL. Free with vxf_assembler_free(). */
+/**
+ * Makes an assembler for the batches of a loader. options may be NULL. Free with vxf_assembler_free().
+ *
+ * Errors: with sums on a device ERR_NO_DEVICE, ERR_DEVICE.
+ */
 vxf_status vxf_assembler_new(const vxf_loader *loader,
                              const vxf_assembler_options *options,
                              vxf_assembler **out);
@@ -1322,6 +1339,14 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
  *
  * vxf_assembler_next_complete() tells of a subject when its predictions have come; it waits for them once
  * every sample of the epoch was added. Taking and saving wait for them too.
+ *
+ * Where a subject's sums lie on the prediction's device (vxf_assembler_options.device), a kernel adds it there
+ * on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1. The
+ * memory may be changed by later work on the same stream, as above. A subject is then told as complete when
+ * all is enqueued. Taking and saving wait for the device and bring the sums down through pinned memory, and a
+ * prediction in host memory does as well; vxf_assembler_free() waits for what is still added. After
+ * ERR_DEVICE samples of the batch may be lost, and their subjects stay incomplete.
+ *
  * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
  * was added before could not be brought, which taking, saving and next_complete tell as well, once.
  */

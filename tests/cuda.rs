@@ -146,6 +146,21 @@ fn predictions_on_the_gpu_are_added_behind_the_work_that_makes_them() {
 }
 
 #[test]
+fn sums_on_the_gpu_are_those_of_the_host_and_nobody_waits() {
+    let program = Program::built("cuda_resident");
+    program.run();
+    program.run_with(&["broken"], &[]);
+}
+
+#[test]
+fn a_stream_that_does_not_wait_until_its_prediction_is_added_is_noticed() {
+    let output = Program::built("cuda_resident").output(&[], &[("STANDIN_IGNORE", "wait")]);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{complained}");
+    assert!(complained.contains("is_right"), "{complained}");
+}
+
+#[test]
 fn pinned_batches_are_filled_again_when_their_users_are_done() {
     Program::built("cuda_host").run();
 }

@@ -250,7 +250,8 @@ class _LoaderOptions(ctypes.Structure):
 
 class _AssemblerOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("blend", c_int32), ("reduce", c_int32), ("dtype", c_int32),
-                ("accumulate", c_int32), ("reserved", c_uint32), ("sigma", c_double)]
+                ("accumulate", c_int32), ("reserved", c_uint32), ("sigma", c_double), ("device", c_int32),
+                ("device_id", c_int32), ("device_bytes", c_uint64)]
 
 
 class _WriterOptions(ctypes.Structure):
@@ -1421,11 +1422,14 @@ class Assembler(_Object):
     """Puts predictions for the batches of a loader back into volumes, in any order.
 
     Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
-    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125).
+    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125), device ("cpu", "cuda":
+    predictions on a GPU are added there, as far as the sums fit), device_id, device_bytes (the most bytes of sums
+    there; 0: half of what is free).
     A subject is complete when every sample that this rank's epoch has of it was added.
     """
 
-    _CHOICES = {"blend": "blend", "reduce": "reduce", "dtype": "dtype", "accumulate": "dtype"}
+    _CHOICES = {"blend": "blend", "reduce": "reduce", "dtype": "dtype", "accumulate": "dtype",
+                "device": "device"}
 
     def __init__(self, loader, **options):
         handle = _Handle(_Assembler, _lib.assembler_free)
@@ -1437,8 +1441,8 @@ class Assembler(_Object):
         """Adds the prediction for a batch: (batch, channel, spatial axes), any dtype.
 
         The spatial extents are those of the batch's rows, or smaller by an even number of voxels: then centred.
-        One on a GPU (whatever has __cuda_array_interface__) comes to the host when the stream is done with it, and the
-        caller does not wait; stream is as in Batch.wait, the legacy default one unless the array names its own.
+        One on a GPU (whatever has __cuda_array_interface__) comes to the host when the stream is done with it, or is
+        added on the GPU where the sums lie there, and the caller does not wait; stream is as in Batch.wait, the legacy default one unless the array names its own.
         Errors: ArgumentError for another shape; StateError where a sample was added before.
         """
         face = getattr(prediction, "__cuda_array_interface__", None)
@@ -1447,6 +1451,9 @@ class Assembler(_Object):
             _lib.assembler_add(self._own, batch._own, byref(tensor))
         else:
             tensor = _described(face, "prediction", 2)
+            # The face does not name the device.
+            device = getattr(prediction, "__dlpack_device__", None)
+            tensor.device_id = device()[1] if device else 0
             stream = face.get("stream") if stream is None else stream
             _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 

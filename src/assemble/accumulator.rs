@@ -1,14 +1,26 @@
 //! One subject's sums, in the numbers that its assembler asks for.
 
+use std::sync::Arc;
+
 use crate::assemble::options::{AssemblerOptions, Reduce};
 use crate::assemble::prediction::{Placed, View};
+use crate::assemble::resident::{Lane, MOST_AXES, Residence, Resident};
 use crate::assemble::sums::{SLAB, Sums, is_direct};
-use crate::error::Result;
+use crate::device::{Here, LentMemory};
+use crate::error::{Error, Result};
 use crate::voxel::{DType, Shape};
 
-/// One subject's sums, in whichever numbers its assembler keeps them.
+/// One subject's sums, wherever they lie.
 #[derive(Debug)]
-pub(super) enum Accumulator {
+pub(super) struct Accumulator {
+    numbers: Numbers,
+    /// The sums of f32 where they lie on a GPU: the host's are empty then.
+    resident: Option<Resident>,
+}
+
+/// Sums in whichever numbers their assembler keeps them.
+#[derive(Debug)]
+enum Numbers {
     U8(Sums<u8>),
     F32(Sums<f32>),
     F64(Sums<f64>),
@@ -27,9 +39,9 @@ pub(super) fn scratch_len(options: &AssemblerOptions, view: &View<'_>, placed: &
 macro_rules! each {
     ($accumulator:expr, $sums:ident => $body:expr) => {
         match $accumulator {
-            Accumulator::U8($sums) => $body,
-            Accumulator::F32($sums) => $body,
-            Accumulator::F64($sums) => $body,
+            Numbers::U8($sums) => $body,
+            Numbers::F32($sums) => $body,
+            Numbers::F64($sums) => $body,
         }
     };
 }
@@ -45,19 +57,78 @@ impl Accumulator {
         channels: usize,
         samples: u64,
     ) -> Result<Self> {
-        Ok(match options.sum_dtype() {
-            DType::U8 => Self::U8(Sums::new(options, shape, channels, samples)?),
-            DType::F64 => Self::F64(Sums::new(options, shape, channels, samples)?),
-            _ => Self::F32(Sums::new(options, shape, channels, samples)?),
-        })
+        let numbers = match options.sum_dtype() {
+            DType::U8 => Numbers::U8(Sums::new(options, shape, channels, samples)?),
+            DType::F64 => Numbers::F64(Sums::new(options, shape, channels, samples)?),
+            _ => Numbers::F32(Sums::new(options, shape, channels, samples)?),
+        };
+        Ok(Self { numbers, resident: None })
     }
 
-    /// Adds one row of a prediction; the scratch is as long as [`scratch_len`] says.
+    /// The same with the sums on a GPU; none where they do not fit there, or are not what it adds to.
     ///
     /// # Errors
-    /// None for a view and a place that have been checked.
+    /// Those of [`Accumulator::new`]; `Device` where the driver fails.
+    pub(super) fn on_gpu(
+        residence: &Arc<Residence>,
+        options: &AssemblerOptions,
+        shape: &Shape,
+        channels: usize,
+        samples: u64,
+    ) -> Result<Option<Self>> {
+        if options.sum_dtype() != DType::F32 || shape.ndim() > MOST_AXES {
+            return Ok(None);
+        }
+        let numbers = Numbers::F32(Sums::elsewhere(options, shape, channels, samples)?);
+        let resident = residence.room(shape.byte_len(channels, DType::F32.byte_len())?)?;
+        Ok(resident.map(|resident| Self { numbers, resident: Some(resident) }))
+    }
+
+    /// Whether a GPU adds further predictions.
+    pub(super) fn is_resident(&self) -> bool {
+        self.resident.as_ref().is_some_and(Resident::stays)
+    }
+
+    /// Notes that a prediction is on its way that the host will add.
+    pub(super) fn leave(&mut self) {
+        self.resident.iter_mut().for_each(Resident::leave);
+    }
+
+    /// Gives the adding of one row to the GPU.
+    ///
+    /// # Errors
+    /// `Device` or `Memory` where the driver fails; the row is not added then.
+    pub(super) fn add_there(
+        &mut self,
+        on: (&Here, &mut Lane),
+        (view, placed): (&View<'_>, &Placed),
+        memory: LentMemory,
+    ) -> Result<()> {
+        match (&self.resident, &mut self.numbers) {
+            (Some(resident), Numbers::F32(sums)) => resident.add(on, sums, (view, placed), memory),
+            _ => Err(Error::internal("sums that are not on a GPU")),
+        }
+    }
+
+    /// Brings the sums to the host where they lie on a GPU, for good: this waits for the GPU.
+    ///
+    /// # Errors
+    /// `Device` where the driver or a kernel failed; `Memory` where the host has not that much.
+    pub(super) fn come_down(&mut self) -> Result<()> {
+        if let (Some(resident), Numbers::F32(sums)) = (&self.resident, &mut self.numbers) {
+            sums.sums = resident.download()?;
+            self.resident = None;
+        }
+        Ok(())
+    }
+
+    /// Adds one row of a prediction on the host; the scratch is as long as [`scratch_len`] says.
+    ///
+    /// # Errors
+    /// Those of [`Accumulator::come_down`], for a view and a place that have been checked.
     pub(super) fn add(&mut self, view: &View<'_>, placed: &Placed, scratch: &mut [u64]) -> Result<()> {
-        each!(self, sums => sums.add(view, placed, scratch))
+        self.come_down()?;
+        each!(&mut self.numbers, sums => sums.add(view, placed, scratch))
     }
 
     /// The share of voxels that at least one sample has reached.
@@ -65,15 +136,16 @@ impl Accumulator {
     /// # Errors
     /// `Memory` where there is not enough for a plane of counts.
     pub(super) fn coverage(&self) -> Result<f64> {
-        each!(self, sums => sums.coverage())
+        each!(&self.numbers, sums => sums.coverage())
     }
 
     /// Writes the blended channels, or what they are reduced to.
     ///
     /// # Errors
-    /// `Memory` where there is not enough for a plane of weights.
-    pub(super) fn write(&self, options: &AssemblerOptions, into: &mut [u8]) -> Result<()> {
-        each!(self, sums => match options.reduce {
+    /// Those of [`Accumulator::come_down`]; `Memory` where there is not enough for a plane of weights.
+    pub(super) fn write(&mut self, options: &AssemblerOptions, into: &mut [u8]) -> Result<()> {
+        self.come_down()?;
+        each!(&self.numbers, sums => match options.reduce {
             Reduce::None => sums.write_channels(options.dtype, into),
             Reduce::Argmax => sums.write_labels(into),
         })
@@ -81,6 +153,6 @@ impl Accumulator {
 
     /// The channels.
     pub(super) fn channels(&self) -> usize {
-        each!(self, sums => sums.channels)
+        each!(&self.numbers, sums => sums.channels)
     }
 }

@@ -9,8 +9,9 @@ use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
 use crate::assemble::output::Output;
 use crate::assemble::prediction::{Placed, Prediction, RowShapes, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
-use crate::device::{LentMemory, StreamHandle};
-use crate::error::{Error, Result};
+use crate::assemble::resident::Residence;
+use crate::device::{LentMemory, Location, StreamHandle};
+use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{EpochOptions, Plan, Sample};
 use crate::sys::AlignedBuffer;
 use crate::voxel::Shape;
@@ -29,6 +30,8 @@ pub struct Assembler {
     state: Arc<Mutex<State>>,
     /// Predictions on their way from a GPU.
     incoming: Incoming,
+    /// The GPU that sums may lie on.
+    residence: Option<Arc<Residence>>,
 }
 
 #[derive(Debug, Default)]
@@ -39,6 +42,7 @@ struct State {
 }
 
 /// What one call adds: samples that count, with their rows' places.
+#[derive(Debug)]
 struct Addition {
     tickets: Vec<Ticket>,
     places: Vec<Placed>,
@@ -47,16 +51,40 @@ struct Addition {
 }
 
 /// The sums that an addition goes to, and the generation that they belong to.
+#[derive(Debug)]
 struct Begun {
     generation: u64,
     held: Vec<Held>,
+}
+
+/// A prediction on a GPU: what it is, its memory, and the stream that makes it.
+type OnGpu<'a> = (&'a View<'a>, &'a Prediction<'a>, LentMemory, Option<StreamHandle>);
+
+impl Addition {
+    /// The samples of which something holds, and the others.
+    fn split(self, begun: Begun, mut holds: impl FnMut(&Ticket, &Held) -> bool) -> [(Self, Begun); 2] {
+        let Self { tickets, places, epoch, channels } = self;
+        let empty = || {
+            let part = Self { tickets: Vec::new(), places: Vec::new(), epoch, channels };
+            (part, Begun { generation: begun.generation, held: Vec::new() })
+        };
+        let (mut one, mut other) = (empty(), empty());
+        for ((ticket, placed), held) in tickets.into_iter().zip(places).zip(begun.held) {
+            let (part, sums) = if holds(&ticket, &held) { &mut one } else { &mut other };
+            part.tickets.push(ticket);
+            part.places.push(placed);
+            sums.held.push(held);
+        }
+        [one, other]
+    }
 }
 
 impl Assembler {
     /// The assembler of a plan's samples.
     ///
     /// # Errors
-    /// `Argument` where an option makes no sense; those of the plan's rule.
+    /// `Argument` where an option makes no sense; those of the plan's rule; `NoDevice` or `Device` where sums
+    /// are to lie on a GPU and it cannot be used.
     pub fn new(plan: Arc<Plan>, options: AssemblerOptions) -> Result<Self> {
         options.check()?;
         let mut largest_rows: Vec<(Option<usize>, Shape)> = Vec::new();
@@ -66,7 +94,12 @@ impl Assembler {
                 None => largest_rows.push((thin, row)),
             }
         }
-        Ok(Self { plan, options, largest_rows, state: Arc::default(), incoming: Incoming::new() })
+        let residence = match options.location {
+            Location::Gpu(gpu) => Some(Arc::new(Residence::new(gpu, options.device_bytes)?)),
+            Location::Host | Location::Pinned => None,
+        };
+        let (state, incoming) = (Arc::default(), Incoming::new());
+        Ok(Self { plan, options, largest_rows, state, incoming, residence })
     }
 
     /// The plan.
@@ -96,7 +129,7 @@ impl Assembler {
         self.incoming.settle()?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
         let scratch = scratch(&self.options, &view, &addition)?;
-        let begun = self.begin(&addition)?;
+        let begun = self.begin(&addition, None)?;
         sum(&self.state, &view, (&addition, &begun), scratch)
     }
 
@@ -104,11 +137,12 @@ impl Assembler {
     ///
     /// It is checked now, copied behind that work, and added, by a thread of its own, before anything is taken;
     /// this waits for the GPU only where four predictions are on their way. Work that the stream is given
-    /// later waits until the memory has been copied. Without a stream, this waits for the copy.
+    /// later waits until the memory has been copied. Without a stream, this waits for the copy. Where a
+    /// subject's sums lie on the GPU they are added to there, and the same holds of that.
     ///
     /// # Errors
     /// Those of [`Assembler::add`]; `NoDevice` or `Device` where the GPU or its driver fails, for this
-    /// prediction or one before it.
+    /// prediction or one before it; what was to be added on the GPU is lost then.
     pub fn add_from_gpu(
         &self,
         samples: &[Sample],
@@ -119,14 +153,89 @@ impl Assembler {
         let view = View::over(prediction, memory.byte_len(), samples.len())?;
         self.options.check_channels(view.channels)?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
-        let (count, dtype, shape) = (samples.len(), prediction.dtype, prediction.shape.to_vec());
+        let given = (&view, prediction, memory, stream);
+        match &self.residence {
+            Some(residence) => self.add_there(residence, given, addition),
+            None => self.bring(given, addition, None),
+        }
+    }
+
+    /// Adds on the GPU what belongs to sums there, and brings the rest to the host.
+    fn add_there(&self, residence: &Arc<Residence>, given: OnGpu<'_>, addition: Addition) -> Result<()> {
+        let (view, _, memory, stream) = given;
+        let takes = residence.takes(view, &addition.places, memory);
+        let begun = self.begin(&addition, Some(residence).filter(|_| takes))?;
+        let stays = |_: &Ticket, sums: &Held| {
+            let mut sums = lock(sums);
+            if !takes {
+                sums.leave();
+            }
+            sums.is_resident()
+        };
+        let tickets = addition.tickets.clone();
+        let [(there, sums), (away, hosts)] = addition.split(begun, stays);
+        self.bring_rest(given, away, hosts, &tickets)?;
+        if there.tickets.is_empty() {
+            return Ok(());
+        }
+        let mut left = Vec::new();
+        residence.between(stream, |here, lane| {
+            let rows = there.tickets.iter().zip(&there.places).zip(&sums.held);
+            for ((ticket, placed), held) in rows {
+                let mut own = lock(held);
+                // Another thread's prediction may have taken them to the host meanwhile.
+                if own.is_resident() {
+                    match own.add_there((here, lane), (view, placed), memory) {
+                        Ok(()) => {
+                            drop(own);
+                            count(&self.state, sums.generation, ticket.subject);
+                            continue;
+                        }
+                        Err(error) if error.kind() == ErrorKind::Memory => own.leave(),
+                        Err(error) => return Err(error),
+                    }
+                }
+                left.push(ticket.place);
+            }
+            Ok(())
+        })?;
+        let [(rest, hosts), _] = there.split(sums, |ticket, _| left.contains(&ticket.place));
+        let tickets = rest.tickets.clone();
+        self.bring_rest(given, rest, hosts, &tickets)
+    }
+
+    /// Brings what was begun to the host; where it cannot be brought, these samples have not come.
+    fn bring_rest(
+        &self,
+        given: OnGpu<'_>,
+        addition: Addition,
+        begun: Begun,
+        tickets: &[Ticket],
+    ) -> Result<()> {
+        if addition.tickets.is_empty() {
+            return Ok(());
+        }
+        let generation = begun.generation;
+        self.bring(given, addition, Some(begun)).inspect_err(|_| {
+            let mut state = self.lock();
+            if state.generation == generation {
+                state.progress.iter_mut().for_each(|progress| progress.unmark(tickets));
+            }
+        })
+    }
+
+    /// Brings a prediction to the host, where it is added when it has come.
+    fn bring(&self, given: OnGpu<'_>, addition: Addition, begun: Option<Begun>) -> Result<()> {
+        let (view, prediction, memory, stream) = given;
+        let (dtype, shape) = (prediction.dtype, prediction.shape.to_vec());
         let (strides, row) = (prediction.strides.map(<[_]>::to_vec), prediction.row.map(<[_]>::to_vec));
         self.incoming.bring(memory, stream, || {
-            let scratch = scratch(&self.options, &view, &addition)?;
-            let begun = self.begin(&addition)?;
+            let scratch = scratch(&self.options, view, &addition)?;
+            let begun = begun.map_or_else(|| self.begin(&addition, None), Ok)?;
             let state = Arc::clone(&self.state);
             Ok(Box::new(move |bytes| {
                 let (shape, strides, row) = (shape.as_slice(), strides.as_deref(), row.as_deref());
+                let count = shape.first().copied().unwrap_or_default();
                 let view = View::new(&Prediction { bytes, dtype, shape, strides, row }, count)?;
                 sum(&state, &view, (&addition, &begun), scratch)
             }))
@@ -160,8 +269,9 @@ impl Assembler {
         Ok((!tickets.is_empty()).then_some(Addition { tickets, places, epoch, channels }))
     }
 
-    /// Marks the samples as come and gives the sums of each one's subject, new ones where there are none.
-    fn begin(&self, addition: &Addition) -> Result<Begun> {
+    /// Marks the samples as come and gives the sums of each one's subject, new ones where there are none: on
+    /// this GPU where they fit.
+    fn begin(&self, addition: &Addition, residence: Option<&Arc<Residence>>) -> Result<Begun> {
         let Addition { tickets, epoch, channels, .. } = addition;
         let mut state = self.lock();
         let mut fresh = None;
@@ -188,7 +298,11 @@ impl Assembler {
             let Some(samples) = progress.awaited(*subject) else { continue };
             if made.iter().all(|(known, _)| known != subject) {
                 let shape = self.plan.sampler().subject_shape(*subject)?;
-                let sums = Accumulator::new(&self.options, &shape, *channels, samples)?;
+                let there = residence.map_or(Ok(None), |residence| {
+                    Accumulator::on_gpu(residence, &self.options, &shape, *channels, samples)
+                })?;
+                let here = || Accumulator::new(&self.options, &shape, *channels, samples);
+                let sums = there.map_or_else(here, Ok)?;
                 made.push((*subject, Arc::new(Mutex::new(sums))));
             }
         }
@@ -267,7 +381,7 @@ impl Assembler {
     /// kept then.
     pub fn take(&self, subject: usize, when: Readiness, into: &mut [u8]) -> Result<()> {
         let (held, generation) = self.held(subject, when)?;
-        let sums = lock(&held);
+        let mut sums = lock(&held);
         let output = self.output_of(subject, sums.channels())?;
         let (needed, given) = (output.byte_len()?, into.len());
         if needed != given {
@@ -285,7 +399,7 @@ impl Assembler {
     /// Those of [`Assembler::take`], and those of the file. The subject is kept then.
     pub fn save(&self, subject: usize, when: Readiness, path: &Path) -> Result<()> {
         let (held, generation) = self.held(subject, when)?;
-        let sums = lock(&held);
+        let mut sums = lock(&held);
         let output = self.output_of(subject, sums.channels())?;
         let mut bytes = AlignedBuffer::zeroed(output.byte_len()?)?;
         sums.write(&self.options, &mut bytes)?;
@@ -298,8 +412,10 @@ impl Assembler {
     /// Forgets the current epoch with all that is held of it.
     pub fn reset(&self) {
         let mut state = self.lock();
-        state.progress = None;
+        let gone = state.progress.take();
         state.generation += 1;
+        drop(state);
+        drop(gone);
     }
 
     /// A subject's sums, and the generation that they belong to.
@@ -348,12 +464,17 @@ fn sum(
     let rows = addition.tickets.iter().zip(&addition.places).zip(&begun.held);
     for ((ticket, placed), sums) in rows {
         lock(sums).add(view, placed, &mut scratch)?;
-        let mut state = lock(state);
-        if state.generation == begun.generation {
-            state.progress.iter_mut().for_each(|progress| progress.added(ticket.subject, 1));
-        }
+        count(state, begun.generation, ticket.subject);
     }
     Ok(())
+}
+
+/// Counts a sample of a subject as added.
+fn count(state: &Mutex<State>, generation: u64, subject: usize) {
+    let mut state = lock(state);
+    if state.generation == generation {
+        state.progress.iter_mut().for_each(|progress| progress.added(subject, 1));
+    }
 }
 
 /// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.

@@ -14,6 +14,7 @@ mod piece;
 mod prediction;
 mod profile;
 mod progress;
+mod resident;
 mod sums;
 mod sweep;
 

@@ -1,5 +1,6 @@
 //! How predictions are joined, summed and handed out.
 
+use crate::device::Location;
 use crate::error::{Error, Result};
 use crate::voxel::DType;
 
@@ -60,6 +61,10 @@ pub struct AssemblerOptions {
     pub reduce: Reduce,
     /// The Gaussian's standard deviation as a share of the prediction's extent along each axis.
     pub sigma: f64,
+    /// Where f32 sums lie: with a GPU, predictions on it are added there; pinned memory is the host's.
+    pub location: Location,
+    /// The most bytes of sums on the GPU; for 0, half of what is free when the assembler is made.
+    pub device_bytes: u64,
 }
 
 impl Default for AssemblerOptions {
@@ -70,6 +75,8 @@ impl Default for AssemblerOptions {
             dtype: DType::F32,
             reduce: Reduce::None,
             sigma: 0.125,
+            location: Location::Host,
+            device_bytes: 0,
         }
     }
 }

@@ -30,6 +30,17 @@ impl<T: Number> Profile<T> {
         Self { row, axes }
     }
 
+    /// The extents of the rows that it belongs to.
+    pub(super) fn row(&self) -> Axes {
+        self.row
+    }
+
+    /// The weights along the last three axes, one list behind the other.
+    pub(super) fn last_axes(&self) -> Vec<T> {
+        let [.., planes, rows, columns] = &self.axes;
+        [planes.as_slice(), rows, columns].concat()
+    }
+
     /// Whether it belongs to rows of these extents.
     pub(super) fn is_of(&self, row: &Axes) -> bool {
         self.row == *row

@@ -138,6 +138,16 @@ impl Progress {
         self.unseen = self.unseen.saturating_sub(tickets.len() as u64);
     }
 
+    /// Takes a mark back, of samples that could not be brought.
+    pub(super) fn unmark(&mut self, tickets: &[Ticket]) {
+        for Ticket { place, .. } in tickets {
+            if let Some(word) = self.seen.get_mut((place / 64) as usize) {
+                *word &= !(1 << (place % 64));
+            }
+        }
+        self.unseen += tickets.len() as u64;
+    }
+
     /// Whether every sample has come, added or on its way.
     pub(super) fn has_all(&self) -> bool {
         self.unseen == 0

@@ -52,6 +52,20 @@ impl<T: Number + Default> Sums<T> {
         samples: u64,
     ) -> Result<Self> {
         let bytes = shape.byte_len(channels, T::DTYPE.byte_len())?;
+        let sums = AlignedBuffer::zeroed(bytes)?;
+        Ok(Self { sums, ..Self::elsewhere(options, shape, channels, samples)? })
+    }
+
+    /// The same without the sums themselves, which lie elsewhere.
+    ///
+    /// # Errors
+    /// As above.
+    pub(super) fn elsewhere(
+        options: &AssemblerOptions,
+        shape: &Shape,
+        channels: usize,
+        samples: u64,
+    ) -> Result<Self> {
         let mut pieces = Vec::new();
         let places = usize::try_from(samples).ok().and_then(|samples| pieces.try_reserve_exact(samples).ok());
         places.ok_or_else(|| Error::memory(format!("no memory for the places of {samples} samples")))?;
@@ -64,7 +78,7 @@ impl<T: Number + Default> Sums<T> {
             extents,
             strides: dense_strides(&extents),
             voxels: shape.voxels()?,
-            sums: AlignedBuffer::zeroed(bytes)?,
+            sums: AlignedBuffer::zeroed(0)?,
             pieces,
             profiles: Vec::new(),
         })
@@ -86,9 +100,7 @@ impl<T: Number + Default> Sums<T> {
         if piece.is_empty() {
             return Ok(());
         }
-        if self.blend == Blend::Gaussian && !self.profiles.iter().any(|profile| profile.is_of(&piece.row)) {
-            self.profiles.push(Profile::gaussian(piece.row, self.sigma));
-        }
+        self.profile(&piece);
         if let Some(elements) = elements::<T>(view, placed, T::DTYPE) {
             self.add_direct(view, placed, elements);
         } else if let Some(elements) = elements::<T::Narrow>(view, placed, T::NARROW) {
@@ -97,6 +109,14 @@ impl<T: Number + Default> Sums<T> {
             self.add_converted(view, placed, bytemuck::cast_slice_mut(scratch))?;
         }
         Ok(())
+    }
+
+    /// The weights of a piece's row, made where they are not known; none where nothing is weighted.
+    pub(super) fn profile(&mut self, piece: &Piece) -> Option<&Profile<T>> {
+        if self.blend == Blend::Gaussian && !self.profiles.iter().any(|profile| profile.is_of(&piece.row)) {
+            self.profiles.push(Profile::gaussian(piece.row, self.sigma));
+        }
+        self.profiles.iter().find(|profile| profile.is_of(&piece.row))
     }
 
     /// Adds rows where they are.

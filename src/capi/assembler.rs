@@ -16,7 +16,8 @@ use crate::capi::handle::{
 use crate::capi::loader::vxf_loader;
 use crate::capi::status::vxf_status;
 use crate::capi::stream::{stream_of, vxf_stream};
-use crate::capi::tensor::{Given, vxf_dtype, vxf_sample, vxf_tensor};
+use crate::capi::tensor::{Given, vxf_device, vxf_dtype, vxf_sample, vxf_tensor};
+use crate::device::Location;
 use crate::error::{Error, Result};
 use crate::plan::Sample;
 use crate::voxel::DType;
@@ -85,6 +86,17 @@ pub struct vxf_assembler_options {
     pub reserved: u32,
     /// Gaussian: the standard deviation as a share of the patch's extent, 0.125 by default.
     pub sigma: f64,
+    /// Where sums lie: in host memory, or with VXF_DEVICE_CUDA on a device, as far as they fit device_bytes.
+    ///
+    /// Predictions there are then added there by vxf_assembler_add_async(); results are the same bit for bit.
+    /// It is decided when a subject's first prediction comes: sums lie in host memory as ever where they do not
+    /// fit, are not F32, have more than three spatial axes, or the first prediction is not on this device, or
+    /// is F64 or U64. Such a prediction later on brings the subject's sums to the host for good.
+    pub device: vxf_device,
+    /// The number of the CUDA device.
+    pub device_id: i32,
+    /// The most bytes of sums on the device; 0: half of what it has free when the assembler is made.
+    pub device_bytes: u64,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -100,6 +112,9 @@ unsafe impl Sized32 for vxf_assembler_options {
             accumulate: vxf_dtype::F32,
             reserved: 0,
             sigma: 0.125,
+            device: vxf_device::DEFAULT,
+            device_id: 0,
+            device_bytes: 0,
         }
     }
 }
@@ -131,7 +146,13 @@ impl vxf_assembler_options {
             }
         };
         let sigma = if self.sigma == 0.0 { 0.125 } else { self.sigma };
-        Ok(AssemblerOptions { blend, accumulate, dtype, reduce, sigma })
+        let location = match self.device {
+            vxf_device::DEFAULT | vxf_device::CPU => Location::Host,
+            vxf_device::CUDA => Location::Gpu(self.device_id),
+            other => return Err(unknown("device", other.0)),
+        };
+        let device_bytes = self.device_bytes;
+        Ok(AssemblerOptions { blend, accumulate, dtype, reduce, sigma, location, device_bytes })
     }
 }
 
@@ -145,6 +166,8 @@ pub unsafe extern "C" fn vxf_assembler_options_init(
 }
 
 /// Makes an assembler for the batches of a loader. options may be NULL. Free with vxf_assembler_free().
+///
+/// Errors: with sums on a device ERR_NO_DEVICE, ERR_DEVICE.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_new(
     loader: *const vxf_loader,
@@ -186,6 +209,14 @@ pub unsafe extern "C" fn vxf_assembler_add(
 ///
 /// vxf_assembler_next_complete() tells of a subject when its predictions have come; it waits for them once
 /// every sample of the epoch was added. Taking and saving wait for them too.
+///
+/// Where a subject's sums lie on the prediction's device (vxf_assembler_options.device), a kernel adds it there
+/// on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1. The
+/// memory may be changed by later work on the same stream, as above. A subject is then told as complete when
+/// all is enqueued. Taking and saving wait for the device and bring the sums down through pinned memory, and a
+/// prediction in host memory does as well; vxf_assembler_free() waits for what is still added. After
+/// ERR_DEVICE samples of the batch may be lost, and their subjects stay incomplete.
+///
 /// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
 /// was added before could not be brought, which taking, saving and next_complete tell as well, once.
 #[unsafe(no_mangle)]

@@ -10,8 +10,8 @@ mod pinned;
 mod uses;
 
 pub use crate::sys::cuda::{
-    Converter, Current as Here, DeviceBuffer, Event, LentMemory, Mirrored, PinnedAllocator, PinnedBuffer,
-    Statistics as GivenStatistics, Stream, StreamHandle, Voxels,
+    Adding, Converter, Current as Here, DeviceBuffer, Event, LentMemory, Mirrored, Part, PinnedAllocator,
+    PinnedBuffer, Statistics as GivenStatistics, Stream, StreamHandle, Voxels, add_part,
 };
 pub use download::Download;
 pub use gpu::{Gpu, gpu_count};

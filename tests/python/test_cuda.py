@@ -254,7 +254,24 @@ class OnTheGpu(Case):
         self.assertGreater(stats.pinned_bytes, 0)
         self.assertEqual(stats.device_bytes, stats.pinned_bytes)
 
+    def test_predictions_are_added_where_they_lie(self):
+        self.batch.close()
+        plain, launched = loader_of(batch_size=2), []
+        host = voxfeed.Assembler(plain, blend="gaussian")
+        there = voxfeed.Assembler(self.loader, blend="gaussian", device="cuda", device_id=self.device,
+                                  device_bytes=1 << 20)
+        for batch, expected in zip(self.loader.epoch(1), plain.epoch(1)):
+            batch.wait(self.stream)
+            launched += logged("cuLaunchKernel", lambda: there.add(batch, batch.array("images"), self.stream))
+            host.add(expected, expected["images"])
+        self.assertGreater(len(launched), 0)
+        for subject in list(there.complete()):
+            self.same(there.take(subject), host.take(subject))
+        self.assertTrue(there.next_complete() is None and list(host.complete()) == [])
+
     def test_a_device_that_is_not_there_is_an_error(self):
+        with self.refused(voxfeed.NoDeviceError):
+            voxfeed.Assembler(self.loader, device="cuda", device_id=17)
         with self.refused(voxfeed.NoDeviceError):
             loader_of(device="cuda", device_id=17)
 

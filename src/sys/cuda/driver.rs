@@ -80,6 +80,7 @@ driver_functions! {
     cuMemFree = "cuMemFree_v2"(Address);
     cuMemcpyHtoDAsync = "cuMemcpyHtoDAsync_v2"(Address, *const c_void, usize, Handle);
     cuMemcpyDtoHAsync = "cuMemcpyDtoHAsync_v2"(*mut c_void, Address, usize, Handle);
+    cuMemsetD8Async = "cuMemsetD8Async"(Address, u8, usize, Handle);
     cuStreamCreate = "cuStreamCreate"(*mut Handle, u32);
     cuStreamDestroy = "cuStreamDestroy_v2"(Handle);
     cuStreamSynchronize = "cuStreamSynchronize"(Handle);

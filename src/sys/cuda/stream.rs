@@ -132,6 +132,34 @@ impl Stream {
         begun.and(self.synchronize(current))
     }
 
+    /// Begins to copy all of pinned memory to the start of a device's, and does not wait.
+    ///
+    /// The caller keeps both, and writes to neither, until the copy is past.
+    ///
+    /// # Errors
+    /// `Internal` where the device's memory is shorter; `Device` where the driver refuses.
+    pub fn send(&self, current: &Current, from: &PinnedBuffer, into: &DeviceBuffer) -> Result<()> {
+        let (driver, len) = (current.context().driver, from.byte_len());
+        if len > into.byte_len() {
+            return Err(Error::internal(format!("a copy of {len} bytes is longer than its buffer")));
+        }
+        let source = from.address().cast_const().cast();
+        // SAFETY: both have that many bytes, and the caller keeps them, as said above.
+        let code = unsafe { (driver.cuMemcpyHtoDAsync)(into.address(), source, len, self.raw) };
+        driver.check("cuMemcpyHtoDAsync", code)
+    }
+
+    /// Begins to fill a device's memory with zeros, and does not wait.
+    ///
+    /// # Errors
+    /// `Device` where the driver refuses.
+    pub fn clear(&self, current: &Current, memory: &DeviceBuffer) -> Result<()> {
+        let driver = current.context().driver;
+        // SAFETY: the memory has that many bytes; freeing it waits for this by the driver's own rule.
+        let code = unsafe { (driver.cuMemsetD8Async)(memory.address(), 0, memory.byte_len(), self.raw) };
+        driver.check("cuMemsetD8Async", code)
+    }
+
     /// Waits until all its work is done.
     ///
     /// # Errors

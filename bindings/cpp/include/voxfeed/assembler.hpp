@@ -36,7 +36,7 @@ class assembler {
     }
 
     /// The same for a prediction on a GPU that work on this stream makes; it comes down when the stream is done with
-    /// it, and the caller does not wait.
+    /// it, or is added where it lies (assembler_options::device), and the caller does not wait.
     void add(const batch &samples, const tensor_view &prediction, vxf_stream stream) {
         detail::check(vxf_assembler_add_async(get(), samples.get(), prediction.get(), stream));
     }

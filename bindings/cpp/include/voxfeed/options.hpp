@@ -263,6 +263,11 @@ struct assembler_options {
     voxfeed::dtype accumulate = voxfeed::dtype::f32;
     /// Gaussian: the standard deviation as a share of the patch's extent.
     double sigma = 0.125;
+    /// Where sums lie: with VXF_DEVICE_CUDA on this device, as far as they fit device_bytes; see the C header.
+    vxf_device device = VXF_DEVICE_DEFAULT;
+    std::int32_t device_id = 0;
+    /// 0: half of what the device has free when the assembler is made.
+    std::uint64_t device_bytes = 0;
 };
 
 /// How a dataset file is written.
@@ -354,6 +359,9 @@ inline vxf_assembler_options to_c(const assembler_options &from) {
     to.dtype = static_cast<vxf_dtype>(from.dtype);
     to.accumulate = static_cast<vxf_dtype>(from.accumulate);
     to.sigma = from.sigma;
+    to.device = from.device;
+    to.device_id = from.device_id;
+    to.device_bytes = from.device_bytes;
     return to;
 }
 
