@@ -106,6 +106,16 @@ def random_region(random, shape):
     return offset, [random.randint(1, extent - start + 1) for extent, start in zip(shape, offset)]
 
 
+def damaged(whole, random, changes):
+    """The bytes of a file with so many of them changed; without changes, cut off."""
+    content = bytearray(whole)
+    if changes == 0:
+        del content[random.randint(len(content)):]
+    for _ in range(changes):
+        content[random.randint(len(content))] = random.randint(256)
+    return content
+
+
 def window(array, offset, shape, padding="zero", value=0):
     """The region of a volume's last axes, made up with numpy.pad where it lies outside."""
     spatial = len(offset)

@@ -7,7 +7,7 @@ import blosc2
 import numpy
 
 import voxfeed
-from support import Case, opened, random_region, rng, volume, window
+from support import Case, damaged, opened, random_region, rng, volume, window
 
 CODECS = ["BLOSCLZ", "LZ4", "LZ4HC", "ZLIB", "ZSTD"]
 FILTERS = [(), ("SHUFFLE",), ("BITSHUFFLE",), ("DELTA",), ("DELTA", "SHUFFLE"), ("SHUFFLE", "BYTEDELTA")]
@@ -104,14 +104,8 @@ class Damage(Case):
             with open(path, "rb") as file:
                 whole = file.read()
             for number in range(60):
-                content = bytearray(whole)
-                if number % 5 == 0:
-                    del content[random.randint(len(content)):]
-                else:
-                    for _ in range(number % 5):
-                        content[random.randint(len(content))] = random.randint(256)
                 with open(path, "wb") as file:
-                    file.write(content)
+                    file.write(damaged(whole, random, number % 5))
                 try:
                     opened(path, options={"cache_bytes": number % 2}).read(0, "images", "one")
                 except (voxfeed.FormatError, voxfeed.UnsupportedError):

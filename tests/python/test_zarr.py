@@ -10,7 +10,7 @@ import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, TransposeCodec, ZstdCodec
 
 import voxfeed
-from support import Case, opened, random_region, rng, volume, window
+from support import Case, damaged, opened, random_region, rng, volume, window
 
 warnings.simplefilter("ignore")
 
@@ -141,14 +141,8 @@ class Damage(Case):
                 chosen = sorted(files)[random.randint(len(files))]
                 with open(chosen, "rb") as file:
                     whole = file.read()
-                content = bytearray(whole)
-                if round % 4 == 0:
-                    del content[random.randint(len(content)):]
-                else:
-                    for _ in range(round % 4):
-                        content[random.randint(len(content))] = random.randint(256)
                 with open(chosen, "wb") as file:
-                    file.write(content)
+                    file.write(damaged(whole, random, round % 4))
                 try:
                     opened(path, options={"cache_bytes": round % 2}).read(0, "images", "one")
                 except voxfeed.Error as error:
