@@ -87,16 +87,7 @@ impl<'a> Job<'a> {
         };
         let (size, width) = (from.byte_len(), into.byte_len());
         let order = if size > 1 { order } else { Order::default() };
-        Self {
-            kernels,
-            source,
-            size,
-            width,
-            order,
-            turning,
-            scale: scale.unwrap_or_default(),
-            streams: false,
-        }
+        Self { kernels, source, size, width, order, turning, scale: scale.unwrap_or_default(), streams }
     }
 
     /// The bytes from the first to behind the last of one stored element.
@@ -141,7 +132,8 @@ impl<'a> Job<'a> {
                 // SAFETY: the kernels are those of an instruction set that this machine has.
                 unsafe { copy(self.source, plane, target) };
             }
-            Turning::None if self.order == Order::default() && !self.streams => {
+            // Streamed or not: what is collected has to be put side by side in between, which costs more.
+            Turning::None if self.order == Order::default() => {
                 // SAFETY: as above.
                 unsafe { (self.kernels.collect_rows)(self.source, plane, self.size, target) };
             }
@@ -265,6 +257,20 @@ impl<'a> Job<'a> {
         if swapped {
             // SAFETY: as above.
             unsafe { (kernels.swap)(packed, size) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_jobs_for_who_does_not_read_them_next_go_past_the_caches() {
+        for stores in [Stores::Cached, Stores::Streaming] {
+            let dtypes = (DType::F32, Order::default());
+            let job = Job::new(Kernels::of_this_machine(), &[], dtypes, (DType::F32, None), stores);
+            assert_eq!(job.streams, stores == Stores::Streaming);
         }
     }
 }
