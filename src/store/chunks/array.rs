@@ -106,7 +106,7 @@ impl<S: Source> ChunkedArray<S> {
                 take(&overlap.window, &Block { bytes, first, strides, swapped })?;
             }
             Found::Packed if keeps => match self.decode(piece, patience, scratch)? {
-                Some(bytes) => self.give_decoded(bytes, overlap, take)?,
+                Some(bytes) => take(&overlap.window, &self.decoded_block(bytes, overlap))?,
                 None => return Ok(false),
             },
             Found::Packed => {
@@ -120,18 +120,16 @@ impl<S: Source> ChunkedArray<S> {
         Ok(true)
     }
 
-    /// Gives the part of a window that lies in kept bytes.
-    fn give_decoded(&self, bytes: DecodedBytes, overlap: &Overlap, take: TakeBlock<'_>) -> Result<()> {
-        let (first, strides) = self.view(overlap);
-        let swapped = self.swapped && self.arrangement().is_none();
-        take(&overlap.window, &Block { bytes: Bytes::Shared(bytes), first, strides, swapped })
-    }
-
-    /// Where the part of a window begins in kept bytes, and their strides.
-    fn view(&self, overlap: &Overlap) -> (usize, [isize; MAX_RANK]) {
-        let place = (overlap.first, self.grid.strides());
-        let (first, strides) = self.arrangement().map_or(place, |arranged| arranged.view(place.0, place.1));
-        (first * self.header.dtype.byte_len(), self.byte_strides(strides))
+    /// The part of a window that lies in kept bytes.
+    fn decoded_block(&self, bytes: DecodedBytes, overlap: &Overlap) -> Block<'static> {
+        let (arrangement, place) = (self.arrangement(), (overlap.first, self.grid.strides()));
+        let (first, strides) = arrangement.map_or(place, |arranged| arranged.view(place.0, place.1));
+        Block {
+            bytes: Bytes::Shared(bytes),
+            first: first * self.header.dtype.byte_len(),
+            strides: self.byte_strides(strides),
+            swapped: self.swapped && arrangement.is_none(),
+        }
     }
 
     fn byte_strides(&self, strides: [isize; MAX_RANK]) -> [isize; MAX_RANK] {
@@ -192,19 +190,20 @@ impl<S: Source> Volume for ChunkedArray<S> {
         let mut later = std::mem::take(&mut scratch.later);
         later.clear();
         let keeps = self.piece_bytes()? <= self.decoded.budget();
-        let mut held: Option<(DecodedBytes, Overlap)> = None;
+        let mut held: Option<(Block<'static>, Overlap)> = None;
         let mut done = self.grid.visit(window, |piece, overlap| {
             // Where a piece is may cost a look at its file, which a kept one does not need. It is asked for
             // while the one before is copied.
             let kept = if keeps { self.decoded.kept(self.part(piece)) } else { None };
-            if let Some(bytes) = &kept {
-                ask_for(bytes.get(self.view(&overlap).0..).unwrap_or_default());
+            let kept = kept.map(|bytes| self.decoded_block(bytes, &overlap));
+            if let Some(block) = &kept {
+                ask_for(block.as_bytes().get(block.first..).unwrap_or_default());
             }
-            if let Some((bytes, overlap)) = held.take() {
-                self.give_decoded(bytes, &overlap, take)?;
+            if let Some((block, overlap)) = held.take() {
+                take(&overlap.window, &block)?;
             }
             match kept {
-                Some(bytes) => held = Some((bytes, overlap)),
+                Some(block) => held = Some((block, overlap)),
                 None if !self.give((piece, &overlap), Patience::Leave, scratch, take)? => {
                     later.push(piece.number);
                 }
@@ -212,8 +211,8 @@ impl<S: Source> Volume for ChunkedArray<S> {
             }
             Ok(())
         });
-        if let (Ok(()), Some((bytes, overlap))) = (&done, held) {
-            done = self.give_decoded(bytes, &overlap, take);
+        if let (Ok(()), Some((block, overlap))) = (&done, held) {
+            done = take(&overlap.window, &block);
         }
         match (later.is_empty(), scratch.patience, &done) {
             (true, ..) => {}
