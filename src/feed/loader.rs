@@ -1,6 +1,6 @@
 //! The loader: what starts the threads, lends the batches and ends it all.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
@@ -8,6 +8,7 @@ use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
 use crate::feed::pools::{Pools, Sizes};
 use crate::feed::ring::{Place, Ring};
+use crate::feed::signal::Signal;
 use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
@@ -29,13 +30,13 @@ pub(super) struct Shared {
     pub(super) options: LoaderOptions,
     pub(super) ring: Mutex<Ring>,
     /// Threads wait here for a row to fill.
-    pub(super) work: Condvar,
+    pub(super) work: Signal,
     /// The thread that sends batches to a GPU waits here for one.
-    pub(super) sealed: Condvar,
+    pub(super) sealed: Signal,
     /// Callers wait here for a batch.
-    pub(super) ready: Condvar,
+    pub(super) ready: Signal,
     /// Who closes waits here for the threads to end.
-    pub(super) ended: Condvar,
+    pub(super) ended: Signal,
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
@@ -111,10 +112,10 @@ impl Loader {
             plan,
             layout,
             options,
-            work: Condvar::new(),
-            sealed: Condvar::new(),
-            ready: Condvar::new(),
-            ended: Condvar::new(),
+            work: Signal::default(),
+            sealed: Signal::default(),
+            ready: Signal::default(),
+            ended: Signal::default(),
             counters: Counters::default(),
             statistics: KnownStatistics::default(),
             foresight: Foresight::new(row_bytes.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))),
@@ -224,14 +225,11 @@ impl Loader {
             if !std::mem::replace(&mut waited, true) {
                 add(&shared.counters.waits, 1);
             }
-            ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
-                None => shared.ready.wait(ring).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => {
-                    add_time(&shared.counters.wait_ns, begun.elapsed());
-                    return Ok(Next::Timeout);
-                }
-                Some(left) => shared.ready.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
+            let Some(again) = shared.ready.wait_within(ring, (begun, timeout)) else {
+                add_time(&shared.counters.wait_ns, begun.elapsed());
+                return Ok(Next::Timeout);
             };
+            ring = again;
         }
     }
 
@@ -259,11 +257,8 @@ impl Loader {
         end(shared);
         let mut ring = shared.lock();
         while ring.workers > 0 {
-            ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
-                None => shared.ended.wait(ring).unwrap_or_else(PoisonError::into_inner),
-                Some(left) if left.is_zero() => return Ok(false),
-                Some(left) => shared.ended.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
+            let Some(again) = shared.ended.wait_within(ring, (begun, timeout)) else { return Ok(false) };
+            ring = again;
         }
         Ok(true)
     }

@@ -10,6 +10,7 @@ mod loader;
 mod options;
 mod pools;
 mod ring;
+mod signal;
 mod slot;
 mod state;
 mod statistics;

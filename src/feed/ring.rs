@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::feed::slot::{Memory, Slot};
 use crate::feed::upload::{Upload, Uploads};
 use crate::plan::{Plan, Sample};
-use crate::store::{Moment, Patience};
+use crate::store::{ArraysRead, Moment, Patience};
 
 /// The most rows that are put off at a time.
 const MOST_PUT_OFF: usize = 32;
@@ -36,6 +36,8 @@ pub(super) struct Ticket {
     pub(super) slot: Arc<Slot>,
     /// The batch's own stretch of work.
     pub(super) moment: Moment,
+    /// What of the row is read already, category by category, where it was put off.
+    pub(super) read: Vec<ArraysRead>,
     /// The places ahead whose samples the disk is to be told of; none where it need not know.
     pub(super) foreseen: Range<u64>,
 }
@@ -222,7 +224,8 @@ impl Ring {
         let Memory::Host(slot) = &batch.memory else { return None };
         let (slot, moment) = (Arc::clone(slot), batch.moment);
         let foreseen = self.foresee(place, ahead, plan.len());
-        Some(Ticket { batch: number, row, epoch, place, slot, moment, foreseen })
+        let read = Vec::new();
+        Some(Ticket { batch: number, row, epoch, place, slot, moment, read, foreseen })
     }
 
     /// The next places to foresee, of those that are at most `ahead` of this one; few, so that the sample at

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use crate::device::{Converter, GivenStatistics, Gpu, Here, Mirrored, Stream, StreamHandle, Voxels};
 use crate::error::{Error, Result};
@@ -122,7 +122,7 @@ fn next_upload(shared: &Shared) -> Option<Upload> {
         if let Some(upload) = ring.take_upload() {
             return Some(upload);
         }
-        ring = shared.sealed.wait(ring).unwrap_or_else(PoisonError::into_inner);
+        ring = shared.sealed.wait(ring);
     }
 }
 

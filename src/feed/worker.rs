@@ -1,7 +1,7 @@
 //! What a thread of a loader does: one row after the other.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::device::{Gpu, Here};
@@ -11,13 +11,15 @@ use crate::feed::loader::Shared;
 use crate::feed::ring::{Finished, Ticket};
 use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
-use crate::store::{Patience, Reader};
+use crate::store::{ArraysRead, Patience, Reader};
 
 /// What a thread keeps from row to row.
 #[derive(Default)]
 struct Bench {
     reader: Reader,
     scratch: Vec<u8>,
+    /// What of a row is read already, category by category.
+    read: Vec<ArraysRead>,
     watch: Watch,
     /// The GPU, once it is this thread's.
     here: Option<Here>,
@@ -42,9 +44,9 @@ impl Bench {
 pub(super) fn run(shared: &Shared) {
     let mut bench = Bench::default();
     let mut counted = 0;
-    while let Some((ticket, patience)) = next_ticket(shared) {
+    while let Some((mut ticket, patience)) = next_ticket(shared) {
         let begun = Instant::now();
-        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &ticket, (&mut bench, patience))));
+        let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &mut ticket, (&mut bench, patience))));
         let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
             let (place, epoch) = (ticket.place, ticket.epoch);
@@ -84,7 +86,7 @@ fn next_ticket(shared: &Shared) -> Option<(Ticket, Patience)> {
             return Some(taken);
         }
         let begun = Instant::now();
-        ring = shared.work.wait(ring).unwrap_or_else(PoisonError::into_inner);
+        ring = shared.work.wait(ring);
         add_time(&shared.counters.idle_ns, begun.elapsed());
     }
 }
@@ -93,7 +95,7 @@ fn next_ticket(shared: &Shared) -> Option<(Ticket, Patience)> {
 /// another thread decodes what the row needs, and there is no patience.
 fn fill(
     shared: &Shared,
-    ticket: &Ticket,
+    ticket: &mut Ticket,
     (bench, patience): (&mut Bench, Patience),
 ) -> Result<Option<(Sample, Vec<usize>)>> {
     bench.reader.begin(ticket.moment);
@@ -113,7 +115,17 @@ fn fill(
         let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
         error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
     };
-    let filled = fill_sample(shared, ticket, (&sample, bench, patience)).map_err(named)?;
+    let mut read = std::mem::take(if ticket.read.is_empty() { &mut bench.read } else { &mut ticket.read });
+    read.resize(shared.layout.categories.len(), ArraysRead::default());
+    let filled = fill_sample(shared, ticket, (&sample, bench, patience), &mut read).map_err(named)?;
+    match filled {
+        // What is read stays in the row.
+        None => ticket.read = read,
+        Some(_) => {
+            read.clear();
+            bench.read = read;
+        }
+    }
     shared.foresight.note(&mut bench.watch);
     Ok(filled.map(|extents| (sample, extents)))
 }
@@ -131,11 +143,15 @@ fn fill_sample(
     shared: &Shared,
     ticket: &Ticket,
     (sample, bench, patience): (&Sample, &mut Bench, Patience),
+    read: &mut [ArraysRead],
 ) -> Result<Option<Vec<usize>>> {
     let (region, extents) = shared.layout.row(shared.plan.sampler(), sample)?;
     let mut whole = true;
-    for (number, (category, buffer)) in shared.layout.categories.iter().zip(&ticket.slot.buffers).enumerate()
-    {
+    let categories = shared.layout.categories.iter().zip(&ticket.slot.buffers).zip(read);
+    for (number, ((category, buffer), arrays)) in categories.enumerate() {
+        if *arrays == ArraysRead::ALL {
+            continue;
+        }
         let entries = category.entries.get(sample.subject);
         let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
         let program = &category.program;
@@ -144,20 +160,22 @@ fn fill_sample(
         let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
         let converts = category.conversion.is_some();
         let Bench { reader, scratch, .. } = bench;
-        let into = if !converts && program.needs_scratch() {
+        let aside = !converts && program.needs_scratch();
+        let into = if aside {
             let gathered = program.gathered().0.byte_len();
             scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
             &mut scratch[..]
         } else {
             &mut *row
         };
-        let read = match patience {
-            Patience::Wait => reader.read(entries, &region, &category.extraction, into).map(|()| true),
-            Patience::Leave => reader.read_unless_busy(entries, &region, &category.extraction, into),
-        };
-        // Where parts were left out, the other categories' ones can be decoded meanwhile all the same.
-        whole &= read?;
-        if !whole {
+        let done = reader.read_rest((entries, &region, &category.extraction), into, (patience, arrays));
+        // Where parts were left out, the other categories' ones can be decoded meanwhile all the same; what is wrong
+        // with those is told when all before is whole.
+        if !(if whole { done? } else { done.unwrap_or(false) }) {
+            whole = false;
+            if aside {
+                *arrays = ArraysRead::default();
+            }
             continue;
         }
         let known = || match program.statistics() {
@@ -171,6 +189,7 @@ fn fill_sample(
             let mut row = buffer.row(ticket.row)?;
             row.iter_mut().zip(bytemuck::cast_slice(&numbers)).for_each(|(into, byte)| *into = *byte);
         }
+        *arrays = ArraysRead::ALL;
     }
     Ok(whole.then_some(extents))
 }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use foldhash::fast::RandomState;
 
 use crate::error::Result;
+use crate::store::spares::Spares;
 use crate::sys::AlignedBuffer;
 
 /// Decoded bytes that several readers share.
@@ -77,6 +78,7 @@ pub struct Decoded {
     byte_len: AtomicUsize,
     /// The bytes that are being decoded to be kept.
     decoding: AtomicUsize,
+    spares: Mutex<Spares>,
     turns: AtomicU64,
     volumes: AtomicU64,
 }
@@ -89,6 +91,7 @@ impl Decoded {
             shards: std::array::from_fn(|_| Mutex::default()),
             byte_len: AtomicUsize::new(0),
             decoding: AtomicUsize::new(0),
+            spares: Mutex::default(),
             turns: AtomicU64::new(0),
             volumes: AtomicU64::new(0),
         }
@@ -161,14 +164,8 @@ impl Decoded {
             return Ok(None);
         }
         self.shard(part).misses += 1;
-        let spare = if keep {
-            self.decoding.fetch_add(len, Ordering::Relaxed);
-            self.byte_len.fetch_add(len, Ordering::Relaxed);
-            self.trim(len)
-        } else {
-            None
-        };
-        let made = spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok).and_then(|mut bytes| {
+        let memory = if keep { self.memory(len) } else { AlignedBuffer::zeroed(len) };
+        let made = memory.and_then(|mut bytes| {
             decode(&mut bytes)?;
             Ok(Arc::new(bytes))
         });
@@ -184,8 +181,19 @@ impl Decoded {
             self.byte_len.fetch_sub(len, Ordering::Relaxed);
         }
         // Parts that were decoded at the same time may together be more than the budget.
-        self.trim(0);
+        self.trim();
         made.map(Some)
+    }
+
+    /// Memory for a part that will be kept, of parts that give way to it where theirs is of use.
+    fn memory(&self, len: usize) -> Result<AlignedBuffer> {
+        self.decoding.fetch_add(len, Ordering::Relaxed);
+        lock(&self.spares).await_bytes(len);
+        self.byte_len.fetch_add(len, Ordering::Relaxed);
+        self.trim();
+        let (spare, left) = lock(&self.spares).take(len);
+        drop(left);
+        spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok)
     }
 
     /// Whether a part can be decoded beside those that are being decoded, with room left for one that has just
@@ -239,21 +247,19 @@ impl Decoded {
         }
     }
 
-    /// Lets parts go that have not been used for long until the budget holds; gives back a buffer of theirs
-    /// that has this size.
-    fn trim(&self, len: usize) -> Option<AlignedBuffer> {
-        let mut spare = None;
+    /// Lets parts go that have not been used for long until the budget holds.
+    fn trim(&self) {
         while self.byte_len.load(Ordering::Relaxed) > self.budget {
             let oldest =
                 self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
             let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
             self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
-            if bytes.byte_len() == len {
-                spare = Arc::into_inner(bytes).or(spare);
+            if let Some(bytes) = Arc::into_inner(bytes) {
+                let left = lock(&self.spares).put(bytes);
+                drop(left);
             }
         }
-        spare
     }
 
     /// Keeps the bytes of a part that has been decoded, or forgets it; true where they are kept.
@@ -320,8 +326,8 @@ fn next(turns: &AtomicU64) -> u64 {
     turns.fetch_add(1, Ordering::Relaxed) + 1
 }
 
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -29,6 +29,25 @@ impl Extraction {
     }
 }
 
+/// Which arrays of a category are read already: a bit for each of the first 64, others are read again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ArraysRead(u64);
+
+impl ArraysRead {
+    /// All of them.
+    pub const ALL: Self = Self(u64::MAX);
+
+    fn has(self, array: usize) -> bool {
+        array < 64 && self.0 >> array & 1 == 1
+    }
+
+    fn note(&mut self, array: usize) {
+        if array < 64 {
+            self.0 |= 1 << array;
+        }
+    }
+}
+
 /// A reader's memory: scratch for blocks, and the runs of each axis.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -57,41 +76,64 @@ impl Reader {
         how: &Extraction,
         into: &mut [u8],
     ) -> Result<()> {
+        self.read_rest((entries, region, how), into, (Patience::Wait, &mut ArraysRead::default())).map(drop)
+    }
+
+    /// The same, but for the arrays that `into` has already; true where it is whole then.
+    ///
+    /// Without patience, what another thread is decoding is left out.
+    ///
+    /// # Errors
+    /// Those of [`Reader::read`], where everything before was whole.
+    pub fn read_rest(
+        &mut self,
+        (entries, region, how): (&[Entry], &Region, &Extraction),
+        into: &mut [u8],
+        (patience, read): (Patience, &mut ArraysRead),
+    ) -> Result<bool> {
+        self.scratch.patience = patience;
+        let whole = self.read_arrays((entries, region, how), into, read);
+        (self.scratch.patience, self.scratch.left) = (Patience::Wait, false);
+        whole
+    }
+
+    fn read_arrays(
+        &mut self,
+        (entries, region, how): (&[Entry], &Region, &Extraction),
+        into: &mut [u8],
+        read: &mut ArraysRead,
+    ) -> Result<bool> {
+        let (mut whole, mut rest) = (true, into);
         let channel_bytes = region.shape().byte_len(1, how.dtype.byte_len())?;
-        let mut rest = into;
-        for (first, channels) in joined(entries) {
+        for (array, (first, channels)) in joined(entries).enumerate() {
             let bytes = channel_bytes.checked_mul(channels).filter(|&bytes| bytes <= rest.len());
             let Some(bytes) = bytes else {
                 let text = format!("destination is too small for {channels} channels of {region}");
                 return Err(Error::argument(text));
             };
             let (part, remainder) = rest.split_at_mut(bytes);
-            self.read_channels((first, channels), region, how, part)
-                .map_err(|error| error.at(format!("{region}")).in_file_of(first))?;
             rest = remainder;
+            if read.has(array) {
+                continue;
+            }
+            self.scratch.left = false;
+            let done = self.read_channels((first, channels), region, how, part);
+            if self.scratch.left {
+                whole = false;
+                continue;
+            }
+            match done {
+                Ok(()) => read.note(array),
+                Err(error) if whole => return Err(error.at(format!("{region}")).in_file_of(first)),
+                // It is told when everything before is whole.
+                Err(_) => {}
+            }
         }
         if !rest.is_empty() {
             let text = format!("destination has {} bytes more than its entries fill", rest.len());
             return Err(Error::argument(text));
         }
-        Ok(())
-    }
-
-    /// The same, but what another thread is decoding is left out: false then, and `into` is not whole.
-    ///
-    /// # Errors
-    /// Those of [`Reader::read`], where everything before was whole.
-    pub fn read_unless_busy(
-        &mut self,
-        entries: &[Entry],
-        region: &Region,
-        how: &Extraction,
-        into: &mut [u8],
-    ) -> Result<bool> {
-        (self.scratch.patience, self.scratch.left) = (Patience::Leave, false);
-        let done = self.read(entries, region, how, into);
-        self.scratch.patience = Patience::Wait;
-        if std::mem::take(&mut self.scratch.left) { Ok(false) } else { done.map(|()| true) }
+        Ok(whole)
     }
 
     /// Begins a stretch of work, such as a batch, in which each file's size is looked at once.
@@ -203,13 +245,19 @@ impl Reader {
         target: &mut Target<'_>,
     ) -> Result<()> {
         let Self { scratch, axes, parts } = self;
+        // Neighbouring blocks have most of their ranges in common.
+        let mut known = [(usize::MAX, 0); MAX_AXES];
         from.volume.blocks(window, scratch, &mut |part, block| {
             let whole = part == window;
             if !whole {
-                for ((axis, into), &stored) in axes.iter().zip(parts.iter_mut()).zip(&from.placed.axes) {
+                let places = axes.iter().zip(parts.iter_mut()).zip(known.iter_mut().zip(&from.placed.axes));
+                for ((axis, into), (known, &stored)) in places.take(window.region.shape().ndim()) {
                     let begin = part.region.offset().get(stored).zip(window.region.offset().get(stored));
                     let low = begin.map_or(0, |(part, window)| part.saturating_sub(*window)) as usize;
-                    axis.within((low, low + part.region.shape().extent(stored)), into);
+                    let range = (low, low + part.region.shape().extent(stored));
+                    if std::mem::replace(known, range) != range {
+                        axis.within(range, into);
+                    }
                 }
             }
             let output = part.channel.saturating_sub(window.channel);

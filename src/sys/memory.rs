@@ -120,6 +120,39 @@ impl AlignedBuffer {
         Some(Self { start, len, origin: Origin::Mapped { base, len: total } })
     }
 
+    /// Whether it can serve for so many bytes with little of it to be given up.
+    pub fn fits(&self, len: usize) -> bool {
+        match self.origin {
+            Origin::Allocated(_) => len == self.len,
+            #[cfg(target_os = "linux")]
+            Origin::Mapped { .. } => len <= self.len && self.len - len <= self.len / 4,
+        }
+    }
+
+    /// The first bytes of it; what lies behind them goes back to the system, page by page.
+    ///
+    /// All of it stays where it does not [fit](Self::fits).
+    #[must_use]
+    pub fn cut(mut self, len: usize) -> Self {
+        if len == self.len || !self.fits(len) {
+            return self;
+        }
+        #[cfg(target_os = "linux")]
+        if let Origin::Mapped { base, len: total } = &mut self.origin {
+            let kept = (self.start.as_ptr() as usize - base.as_ptr() as usize + len).next_multiple_of(PAGE);
+            if kept < *total {
+                // SAFETY: `kept` is less than the length of the mapping.
+                let end = unsafe { base.add(kept) };
+                // SAFETY: the pages from there on are ours, hold none of the bytes that stay, and are given up once.
+                if unsafe { libc::munmap(end.as_ptr().cast(), *total - kept) } == 0 {
+                    *total = kept;
+                }
+            }
+        }
+        self.len = len;
+        self
+    }
+
     /// The address of the first byte.
     pub fn address(&self) -> *mut u8 {
         self.start.as_ptr()
@@ -263,6 +296,22 @@ mod tests {
             assert!(buffer.iter().all(|&byte| byte == 7));
         }
         assert!(AlignedBuffer::zeroed(usize::MAX).is_err());
+    }
+
+    #[test]
+    fn a_buffer_that_is_cut_keeps_its_first_bytes() {
+        let (large, small) = (3 * HUGE_PAGE + 5, 3 * HUGE_PAGE - 7000);
+        let mut buffer = AlignedBuffer::zeroed(large).unwrap();
+        buffer.iter_mut().enumerate().for_each(|(place, byte)| *byte = (place % 251) as u8);
+        assert!(buffer.fits(small) && !buffer.fits(large + 1) && !buffer.fits(HUGE_PAGE));
+        let cut = buffer.cut(small);
+        assert_eq!(cut.byte_len(), small);
+        assert!(cut.iter().enumerate().all(|(place, &byte)| byte == (place % 251) as u8));
+        let cut = cut.cut(small - 1).cut(small);
+        assert_eq!(cut.byte_len(), small - 1, "it does not grow");
+        let page = AlignedBuffer::zeroed(PAGE).unwrap();
+        assert!(page.fits(PAGE) && !page.fits(PAGE - 1));
+        assert_eq!(page.cut(PAGE - 1).byte_len(), PAGE);
     }
 
     #[test]

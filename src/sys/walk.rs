@@ -1,7 +1,7 @@
 //! The axes of a gather: checked, joined where they lie side by side, and walked plane by plane.
 
 use crate::error::{Error, Result};
-use crate::sys::kernels::{Job, Plane, Scratch};
+use crate::sys::kernels::{Channels, Job, Plane, Scratch};
 use crate::voxel::{MAX_AXES, Run};
 
 /// The most axes of a gather: the channel and the spatial ones.
@@ -171,8 +171,14 @@ impl Walk<'_, '_> {
     fn axes(&mut self, axes: &[Axis<'_>], place: (usize, usize), next: Option<usize>) -> Result<bool> {
         let (axis, inner) = match axes {
             [] => return Ok(true),
-            [last] => return self.planes(&Axis::ONE, last, place, next),
-            [axis, last] => return self.planes(axis, last, place, next),
+            [last] => return self.planes((&Axis::ONE, last), None, place, next),
+            [channel, last] | [channel, _, last] if let Some(channels) = self.beside(channel, last) => {
+                let across = if let [_, across, _] = axes { across } else { &Axis::ONE };
+                let output = channel.runs().next().map_or(0, |run| run.output);
+                let place = (place.0, place.1 + output * channel.target);
+                return self.planes((across, last), Some(&channels), place, next);
+            }
+            [axis, last] => return self.planes((axis, last), None, place, next),
             [axis, inner @ ..] => (axis, inner),
         };
         let mut fits = true;
@@ -190,15 +196,29 @@ impl Walk<'_, '_> {
         Ok(fits)
     }
 
-    /// The last two axes: every run of the one crossed with every run of the other.
+    /// The channels of an axis, where they are all those of each voxel of the last one and can be parted at once.
+    fn beside(&self, channel: &Axis<'_>, last: &Axis<'_>) -> Option<Channels> {
+        let count = last.source.checked_div(channel.source).filter(|&count| count > 1)? as usize;
+        let mut runs = channel.runs();
+        let (run, None) = (runs.next()?, runs.next()) else { return None };
+        let channels = self.job.parted((count, channel.target))?;
+        let beside =
+            channel.source == channels.size as isize && last.source == channel.source * count as isize;
+        let whole = (run.source, run.len, run.step) == (0, count, 1);
+        (beside && whole && last.runs().all(|run| run.step == 1)).then_some(channels)
+    }
+
+    /// The last two axes: every run of the one crossed with every run of the other; of every channel at once
+    /// where there are some to be parted.
     fn planes(
         &mut self,
-        axis: &Axis<'_>,
-        last: &Axis<'_>,
+        (axis, last): (&Axis<'_>, &Axis<'_>),
+        channels: Option<&Channels>,
         (from, into): (usize, usize),
         next: Option<usize>,
     ) -> Result<bool> {
-        let (reach, width) = (self.job.reach(), self.job.width());
+        let width = self.job.width();
+        let reach = channels.map_or(self.job.reach(), |channels| channels.size * channels.count);
         let mut fits = true;
         for across in axis.runs() {
             let row = offset(from, across.source as isize, axis.source)?;
@@ -221,7 +241,11 @@ impl Walk<'_, '_> {
                     claimed: self.job.claimed(along.len * width, axis.target),
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
-                let Some(fit) = self.job.plane(&plane, self.target, &mut self.scratch) else {
+                let done = match channels {
+                    Some(channels) => self.job.part(&plane, channels, self.target).map(|()| true),
+                    None => self.job.plane(&plane, self.target, &mut self.scratch),
+                };
+                let Some(fit) = done else {
                     return Err(Error::internal("a row lies outside its checked source"));
                 };
                 fits &= fit;

@@ -199,9 +199,13 @@ impl<S: Source> Volume for ChunkedArray<S> {
             if let Some(block) = &kept {
                 ask_for(block.as_bytes().get(block.first..).unwrap_or_default());
             }
-            if let Some((block, overlap)) = held.take() {
+            // Where a piece is left out, the window will be asked for again, and only decoding others is of use.
+            let idle = scratch.patience == Patience::Leave && !later.is_empty();
+            let mut pass = |_: &Window, _: &Block<'_>| Ok(());
+            if let Some((block, overlap)) = held.take().filter(|_| !idle) {
                 take(&overlap.window, &block)?;
             }
+            let take: TakeBlock<'_> = if idle { &mut pass } else { &mut *take };
             match kept {
                 Some(block) => held = Some((block, overlap)),
                 None if !self.give((piece, &overlap), Patience::Leave, scratch, take)? => {
@@ -211,7 +215,9 @@ impl<S: Source> Volume for ChunkedArray<S> {
             }
             Ok(())
         });
-        if let (Ok(()), Some((block, overlap))) = (&done, held) {
+        if let (Ok(()), Some((block, overlap))) = (&done, held)
+            && (later.is_empty() || scratch.patience == Patience::Wait)
+        {
             done = take(&overlap.window, &block);
         }
         match (later.is_empty(), scratch.patience, &done) {

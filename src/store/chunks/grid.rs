@@ -201,15 +201,17 @@ impl Grid {
         {
             (*low, *high) = (axis.piece_at(begin), axis.piece_at(end - 1));
         }
-        let mut at = low;
+        let mut parts = Parts { grid: self, wanted, ranges: [(0, 0); MAX_RANK], firsts: [0; MAX_RANK] };
+        let (mut at, mut changed) = (low, 0);
         loop {
             let piece = Piece { number: self.number(&at), at, rank };
-            visit(&piece, self.overlap(&at, wanted)?)?;
-            let mut axis = rank;
+            visit(&piece, parts.overlap(&at, changed)?)?;
+            changed = rank;
             loop {
-                let Some(next) = axis.checked_sub(1) else { return Ok(()) };
-                axis = next;
-                let (Some(at), Some(low), Some(high)) = (at.get_mut(axis), low.get(axis), high.get(axis))
+                let Some(next) = changed.checked_sub(1) else { return Ok(()) };
+                changed = next;
+                let (Some(at), Some(low), Some(high)) =
+                    (at.get_mut(changed), low.get(changed), high.get(changed))
                 else {
                     return Ok(());
                 };
@@ -237,20 +239,33 @@ impl Grid {
         let places = self.counts.iter().zip(at).take(self.axes.len());
         places.fold(0, |number, (count, &at)| number * count + at as u64)
     }
+}
 
-    /// What of the wanted ranges lies in a piece.
-    fn overlap(&self, at: &[usize], wanted: &[(usize, usize)]) -> Result<Overlap> {
-        let mut ranges = [(0usize, 0usize); MAX_RANK];
-        let mut first = 0;
-        let axes = self.axes.iter().zip(self.steps);
-        for (((range, &at), &(begin, end)), (axis, step)) in ranges.iter_mut().zip(at).zip(wanted).zip(axes) {
+/// The ranges of a piece, axis by axis: the next piece has most of them in common with it.
+struct Parts<'a> {
+    grid: &'a Grid,
+    wanted: &'a [(usize, usize)],
+    ranges: [(usize, usize); MAX_RANK],
+    /// What each axis adds to the piece's first voxel.
+    firsts: [usize; MAX_RANK],
+}
+
+impl Parts<'_> {
+    /// What of the wanted ranges lies in a piece, given the first axis that is not as for the piece before.
+    fn overlap(&mut self, at: &[usize], changed: usize) -> Result<Overlap> {
+        let Self { grid, wanted, ranges, firsts } = self;
+        let axes = grid.axes.iter().zip(grid.steps).zip(at).zip(*wanted);
+        let slots = ranges.iter_mut().zip(firsts.iter_mut());
+        for ((((axis, step), &at), &(begin, end)), (range, first)) in axes.zip(slots).skip(changed) {
             let (low, high) = axis.bounds(at);
             *range = (begin.max(low), end.min(high));
-            first += (range.0 - low) * step;
+            *first = (range.0 - low) * step;
         }
         let (mut channel, mut channels) = (0, 1);
         let (mut offset, mut extents) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
-        for (place, slot) in self.channel_and_spatial().enumerate() {
+        let mut spatial = 0;
+        for (place, slot) in grid.channel_and_spatial().enumerate() {
+            spatial = place;
             let Some((begin, end)) = slot.and_then(|slot| ranges.get(slot)) else { continue };
             match place.checked_sub(1) {
                 None => (channel, channels) = (*begin, end - begin),
@@ -261,9 +276,9 @@ impl Grid {
                 }
             }
         }
-        let spatial = self.channel_and_spatial().count() - 1;
         let shape = Shape::new(extents.get(..spatial).unwrap_or_default())?;
         let region = Region::new(offset.get(..spatial).unwrap_or_default(), shape)?;
+        let first = firsts.iter().take(grid.axes.len()).sum();
         Ok(Overlap { window: Window { channel, channels, region }, first })
     }
 }

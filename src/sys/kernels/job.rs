@@ -1,5 +1,6 @@
 //! What stays the same for all rows of a gather, and what is done with each of them.
 
+use crate::sys::kernels::part::Channels;
 use crate::sys::kernels::plane::{Plane, each_row};
 use crate::sys::kernels::shuffle::unshuffle_spaced;
 use crate::sys::kernels::stream::{LEAST, Stores, fence};
@@ -158,6 +159,27 @@ impl<'a> Job<'a> {
             }
         }
         Some(fits)
+    }
+
+    /// The channels of voxels that can be parted in one pass, given how many and how far apart they begin in
+    /// the target; nothing where there is no loop for them.
+    pub(in crate::sys) fn parted(&self, (count, apart): (usize, usize)) -> Option<Channels> {
+        let stays = matches!(self.turning, Turning::None) && self.order == Order::default();
+        let channels = Channels { count, size: self.size, apart };
+        (stays && channels.are_usual()).then_some(channels)
+    }
+
+    /// Parts the channels of a plane, whose target rows are those of the first channel; nothing where a row lies
+    /// outside its buffer.
+    pub(in crate::sys) fn part(&self, plane: &Plane, channels: &Channels, target: &mut [u8]) -> Option<()> {
+        let reach = Plane { into_len: channels.reach(plane.into_len)?, ..*plane };
+        if !reach.lies_within(self.source.len(), target.len()) {
+            return None;
+        }
+        let part = if self.streams { self.kernels.part_past } else { self.kernels.part };
+        // SAFETY: the kernels are those of an instruction set that this machine has.
+        unsafe { part(self.source, plane, channels, target) };
+        Some(())
     }
 
     /// Orders what was streamed before whatever this thread writes later.

@@ -12,6 +12,7 @@ mod collect;
 mod element;
 mod half;
 mod job;
+mod part;
 mod plane;
 mod shuffle;
 mod stream;
@@ -22,5 +23,6 @@ pub use shuffle::unshuffle;
 pub use stream::Stores;
 
 pub(super) use job::{Job, Order, Scratch};
+pub(super) use part::Channels;
 pub(super) use plane::Plane;
 pub(super) use table::Kernels;

@@ -75,6 +75,31 @@ pub(super) fn each_row(
     }
 }
 
+/// The same with a row of each of `COUNT` channels in the target, which begin so many bytes apart.
+#[inline(always)]
+pub(super) fn each_row_of<const COUNT: usize>(
+    source: &[u8],
+    plane: &Plane,
+    apart: usize,
+    target: &mut [u8],
+    mut turn: impl FnMut(&[u8], [&mut [u8]; COUNT]),
+) {
+    let (mut from, mut into) = (plane.from, plane.into);
+    for row in 0..plane.count {
+        ask_ahead(source, plane, row, from);
+        let places: [_; COUNT] = std::array::from_fn(|channel| {
+            let begin = into.wrapping_add(apart.wrapping_mul(channel));
+            claim_ahead(target, plane, begin);
+            begin..begin.wrapping_add(plane.into_len)
+        });
+        let place = source.get(from..from.wrapping_add(plane.from_len));
+        let (Some(place), Ok(rows)) = (place, target.get_disjoint_mut(places)) else { return };
+        turn(place, rows);
+        from = from.wrapping_add_signed(plane.from_step);
+        into = into.wrapping_add(plane.into_step);
+    }
+}
+
 /// Asks for the row that is a few ahead, so that its cache lines are on the way: at the end of the plane for
 /// one of the next plane, and for none where there is no next.
 #[inline(always)]

@@ -1,5 +1,6 @@
 //! The kernels of one instruction set, and how they are compiled for it.
 
+use crate::sys::kernels::part::Channels;
 use crate::sys::kernels::plane::Plane;
 use crate::voxel::DType;
 
@@ -12,6 +13,9 @@ pub(super) type Turn = unsafe fn(&[u8], &mut [u8], [f64; 2]) -> bool;
 
 /// Copies rows.
 type Rows = unsafe fn(&[u8], &Plane, &mut [u8]);
+
+/// Parts the channels of rows.
+type Part = unsafe fn(&[u8], &Plane, &Channels, &mut [u8]);
 
 /// Puts elements side by side, given two numbers that say where they are.
 type Pack<T> = unsafe fn(&[u8], (T, usize), &mut [u8]);
@@ -41,6 +45,10 @@ pub(in crate::sys) struct Kernels {
     pub(super) collect: Pack<isize>,
     /// Collects the rows of a plane, of elements of this size.
     pub(super) collect_rows: unsafe fn(&[u8], &Plane, usize, &mut [u8]),
+    /// Puts each channel of voxels into rows of its own, through the caches.
+    pub(super) part: Part,
+    /// The same past the caches, to be followed by a fence.
+    pub(super) part_past: Part,
     /// Puts elements of a size together whose bytes lie so far apart, and whose first bytes are neighbours.
     pub(super) unshuffle: Pack<usize>,
     /// Copies elements of a size with their bytes reversed.
@@ -93,6 +101,7 @@ macro_rules! kernels {
         use half::f16;
 
         use crate::sys::kernels::{body, collect};
+        use crate::sys::kernels::part::{Channels, part_rows, part_rows_past};
         use crate::sys::kernels::element::{Bool, Element, To};
         use crate::sys::kernels::plane::Plane;
         use crate::sys::kernels::shuffle::unshuffle_row;
@@ -102,7 +111,8 @@ macro_rules! kernels {
         /// The table.
         pub(super) static KERNELS: Kernels =
             Kernels {
-                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, unshuffle, swap_into, swap,
+                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, part, part_past, unshuffle,
+                swap_into, swap,
             };
 
         $(#[$features])*
@@ -156,6 +166,16 @@ macro_rules! kernels {
         $(#[$features])*
         fn collect_rows(source: &[u8], plane: &Plane, size: usize, target: &mut [u8]) {
             collect::collect_rows(source, plane, size, target);
+        }
+
+        $(#[$features])*
+        fn part(source: &[u8], plane: &Plane, channels: &Channels, target: &mut [u8]) {
+            part_rows(source, plane, channels, target);
+        }
+
+        $(#[$features])*
+        fn part_past(source: &[u8], plane: &Plane, channels: &Channels, target: &mut [u8]) {
+            part_rows_past(source, plane, channels, target, |from, into| stream_line(from, into));
         }
 
         $(#[$features])*

@@ -1,0 +1,86 @@
+//! Memory that is used again by the next decode.
+
+use crate::sys::AlignedBuffer;
+
+/// Memory of parts that gave way, for those that they gave way to: fresh pages take as long as copying does.
+///
+/// It is never more than what has been counted for parts whose memory is not had yet.
+#[derive(Debug, Default)]
+pub(super) struct Spares {
+    buffers: Vec<AlignedBuffer>,
+    byte_len: usize,
+    /// The bytes that are counted already and not had yet.
+    awaited: usize,
+}
+
+impl Spares {
+    /// Counts bytes of which the memory will be asked for.
+    pub(super) fn await_bytes(&mut self, len: usize) {
+        self.awaited += len;
+    }
+
+    /// Keeps memory for who awaits some; gives back what is too much.
+    pub(super) fn put(&mut self, buffer: AlignedBuffer) -> Vec<AlignedBuffer> {
+        let room = self.awaited.saturating_sub(self.byte_len);
+        let buffer = if room < buffer.byte_len() { buffer.cut(room) } else { buffer };
+        self.byte_len += buffer.byte_len();
+        self.buffers.push(buffer);
+        self.too_much()
+    }
+
+    /// Memory of this size, if there is some, for who has awaited it; and what is too much then.
+    pub(super) fn take(&mut self, len: usize) -> (Option<AlignedBuffer>, Vec<AlignedBuffer>) {
+        self.awaited -= len;
+        let found = self.buffers.iter().position(|buffer| buffer.fits(len));
+        let spare = found.map(|place| self.buffers.swap_remove(place)).map(|buffer| {
+            self.byte_len -= buffer.byte_len();
+            buffer.cut(len)
+        });
+        (spare, self.too_much())
+    }
+
+    /// The oldest buffers, as far as they are more than what is awaited.
+    fn too_much(&mut self) -> Vec<AlignedBuffer> {
+        let mut gone = Vec::new();
+        while self.byte_len > self.awaited && !self.buffers.is_empty() {
+            let buffer = self.buffers.remove(0);
+            self.byte_len -= buffer.byte_len();
+            gone.push(buffer);
+        }
+        gone
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spares_are_never_more_than_what_is_awaited() {
+        let mut spares = Spares::default();
+        let buffer = |len| AlignedBuffer::zeroed(len).unwrap();
+        assert_eq!(spares.put(buffer(10)).len(), 1, "nobody waits for it");
+        spares.await_bytes(30);
+        spares.await_bytes(10);
+        assert!(spares.put(buffer(30)).is_empty());
+        assert!(spares.put(buffer(10)).is_empty());
+        assert_eq!(spares.put(buffer(5)).len(), 1, "45 bytes for 40: the oldest goes");
+        let (spare, left) = spares.take(10);
+        assert_eq!((spare.map(|spare| spare.byte_len()), left.len()), (Some(10), 0));
+        let (spare, left) = spares.take(30);
+        assert_eq!((spare.is_none(), left.len()), (true, 1));
+        assert_eq!((spares.byte_len, spares.awaited), (0, 0));
+    }
+
+    #[test]
+    fn memory_of_a_larger_volume_serves_for_one_that_is_a_little_smaller() {
+        let (large, small) = (8 << 20, 7 << 20);
+        let mut spares = Spares::default();
+        spares.await_bytes(small);
+        let memory = AlignedBuffer::zeroed(large).unwrap();
+        let place = memory.address();
+        assert!(spares.put(memory).is_empty());
+        let spare = spares.take(small).0.unwrap();
+        assert_eq!((spare.address(), spare.byte_len()), (place, small));
+    }
+}
