@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use voxfeed::error::{Error, ErrorKind};
-use voxfeed::feed::{Consumer, Loader, LoaderOptions, Next};
+use voxfeed::feed::{CategoryOptions, Consumer, Loader, LoaderOptions, Next};
 use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform};
 use voxfeed::store::{Dataset, DenseVolume, OpenOptions, Part, Patience, save};
+use voxfeed::transform::Chain;
 use voxfeed::voxel::{DType, Shape};
 
 const SHAPE: [usize; 3] = [10, 12, 14];
@@ -202,6 +203,83 @@ fn a_thread_fills_other_rows_instead_of_waiting_for_what_another_decodes() {
         go_on();
         assert_eq!(rest(loader), expected, "batches come in order all the same");
     });
+}
+
+#[test]
+fn a_thread_without_a_row_to_fill_decodes_ahead_of_its_turn() {
+    let folder = folder(2);
+    let expected = epoch(open(folder.path(), 0), LoaderOptions::default()).0;
+    let dataset = open(folder.path(), 1 << 20);
+    while_the_first_volume_is_being_decoded(folder.path(), &dataset, |go_on| {
+        let sampler =
+            Sampler::new(Arc::new(dataset.clone()), Arc::new(Uniform::new(&[4, 5, 6], 12))).unwrap();
+        // Both slots are for rows of the first subject.
+        let options = LoaderOptions { threads: 1, prefetch: 1, ..LoaderOptions::default() };
+        let loader = Loader::new(Arc::new(sampler), options).unwrap();
+        loader.start(0).unwrap();
+        while dataset.context().decoded.kept(Part { volume: 1, number: 0 }).is_none() {
+            std::thread::yield_now();
+        }
+        go_on();
+        assert_eq!(rest(&loader), expected);
+    });
+    assert_eq!(dataset.context().decoded.hits_and_misses().1, 2, "each volume was decoded once");
+}
+
+#[test]
+fn a_row_of_which_a_part_was_put_off_is_whole_in_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    for (subject, first) in [("a", 0usize), ("b", 500)] {
+        std::fs::create_dir(folder.path().join(subject)).unwrap();
+        for (entry, step) in [("t1", 7), ("t2", 3), ("seg", 1)] {
+            let voxels = (0..SHAPE.iter().product::<usize>()).map(|k| ((k * step + first) % 900) as i16);
+            let bytes: Vec<u8> = voxels.flat_map(i16::to_ne_bytes).collect();
+            let shape = Shape::new(&SHAPE).unwrap();
+            let volume = DenseVolume { shape, channels: 1, dtype: DType::I16, affine: None, bytes: &bytes };
+            save(&folder.path().join(subject).join(format!("{entry}.nii.gz")), &volume).unwrap();
+        }
+    }
+    let zscore = r#"[{"name": "zscore", "category": "images", "statistics": "subject"}]"#;
+    for text in ["[]", zscore] {
+        let run = |cache_bytes, threads, held: bool| {
+            let dataset = open(folder.path(), cache_bytes);
+            let chain = Arc::new(Chain::parse(text).unwrap());
+            let images = CategoryOptions { dtype: Some(DType::F32), ..CategoryOptions::named("images") };
+            let categories = vec![images, CategoryOptions::named("labels")];
+            let options = LoaderOptions { threads, categories, chain, ..shuffled() };
+            let sampler =
+                Sampler::new(Arc::new(dataset.clone()), Arc::new(Uniform::new(&[4, 5, 6], 12))).unwrap();
+            let loader = Loader::new(Arc::new(sampler), options).unwrap();
+            let all = || {
+                let mut bytes = Vec::new();
+                while let Next::Batch(batch) = loader.next(None).unwrap() {
+                    bytes.extend_from_slice(&batch.bytes(Some("images")).unwrap());
+                    bytes.extend_from_slice(&batch.bytes(Some("labels")).unwrap());
+                }
+                bytes
+            };
+            let mut seen = Vec::new();
+            if held {
+                while_the_first_volume_is_being_decoded(folder.path(), &dataset, |go_on| {
+                    loader.start(0).unwrap();
+                    // Every other volume is decoded, for rows that lack the first one or not.
+                    while dataset.context().decoded.hits_and_misses().1 < 6 {
+                        std::thread::yield_now();
+                    }
+                    go_on();
+                    seen = all();
+                });
+            } else {
+                loader.start(0).unwrap();
+                seen = all();
+            }
+            seen
+        };
+        let expected = run(0, 1, false);
+        for threads in [1, 2, 5] {
+            assert_eq!(run(1 << 20, threads, true), expected, "{threads} threads, {text}");
+        }
+    }
 }
 
 #[test]

@@ -42,6 +42,27 @@ pub(super) struct Ticket {
     pub(super) foreseen: Range<u64>,
 }
 
+/// What a thread does next.
+#[derive(Debug)]
+pub(super) enum Task {
+    /// Fills a row, and waits for what other threads decode or leaves it.
+    Fill(Ticket, Patience),
+    /// Decodes ahead of all rows.
+    Ahead(Ahead),
+}
+
+/// The places that a thread may decode ahead for, which would wait otherwise.
+#[derive(Debug)]
+pub(super) struct Ahead {
+    pub(super) epoch: u64,
+    pub(super) places: Range<u64>,
+    /// The first place that is not lent yet.
+    pub(super) front: u64,
+    pub(super) moment: Moment,
+    /// What the ring had seen when this was given.
+    seen: (u64, u64),
+}
+
 /// A batch that is filling or ready.
 #[derive(Debug)]
 struct Filling {
@@ -110,6 +131,10 @@ pub(super) struct Ring {
     /// Rows that wait for what another thread decodes, and how many rows had ended then.
     put_off: VecDeque<(u64, Ticket)>,
     ended: u64,
+    /// The furthest place that was decoded for ahead of its turn.
+    ahead: Option<u64>,
+    /// The batches begun and rows ended when there was nothing to be decoded ahead.
+    looked: Option<(u64, u64)>,
     next: Place,
     /// Behind the last batch that was lent.
     lent: Place,
@@ -137,6 +162,8 @@ impl Ring {
             given_up: Vec::new(),
             put_off: VecDeque::new(),
             ended: 0,
+            ahead: None,
+            looked: None,
             next: nowhere,
             lent: nowhere,
             foreseen: 0,
@@ -156,6 +183,7 @@ impl Ring {
         self.give_up();
         (self.next, self.lent, self.foreseen) = (at, at, at.place);
         (self.producing, self.started, self.cancelled) = (true, true, false);
+        (self.ahead, self.looked) = (None, None);
     }
 
     /// Ends production, giving up what is not lent.
@@ -180,21 +208,47 @@ impl Ring {
         self.lent
     }
 
-    /// The next row to be filled, if there is one now, and what to do about parts that others decode.
+    /// What is to be done next, if there is something now.
     ///
-    /// Rows that were put off come first when another row has ended since, and are waited for when there is no
-    /// other; `ahead` of a row's place samples may be foreseen.
-    pub(super) fn take(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<(Ticket, Patience)> {
+    /// Rows that were put off come first when another row has ended since. Where there is no other row, they are
+    /// waited for, once there is nothing to be decoded ahead either; `ahead` of a row's place samples may be
+    /// foreseen.
+    pub(super) fn take(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<Task> {
         let ended = self.ended;
         if let Some((_, ticket)) = self.put_off.pop_front_if(|(then, _)| *then != ended) {
-            return Some((ticket, Patience::Leave));
+            return Some(Task::Fill(ticket, Patience::Leave));
         }
         if self.put_off.len() < MOST_PUT_OFF
             && let Some(ticket) = self.take_new(plan, endless, ahead)
         {
-            return Some((ticket, Patience::Leave));
+            return Some(Task::Fill(ticket, Patience::Leave));
         }
-        self.put_off.pop_front().map(|(_, ticket)| (ticket, Patience::Wait))
+        if let Some(ahead) = self.look_ahead(plan) {
+            return Some(Task::Ahead(ahead));
+        }
+        self.put_off.pop_front().map(|(_, ticket)| Task::Fill(ticket, Patience::Wait))
+    }
+
+    /// The places behind the last batch, as long as rows wait and none was decoded for ahead of its turn: more
+    /// would push each other out.
+    fn look_ahead(&mut self, plan: &Plan) -> Option<Ahead> {
+        let seen = (self.begun, self.ended);
+        if self.put_off.is_empty() || !self.producing || self.looked == Some(seen) {
+            return None;
+        }
+        let Place { epoch, place } = self.next;
+        let end = self.ahead.filter(|&ahead| ahead >= place).map_or(plan.len(), |ahead| ahead + 1);
+        let front = self.filling.front().filter(|batch| batch.epoch == epoch)?.place;
+        Some(Ahead { epoch, places: place..end, front, moment: Moment::begin(), seen })
+    }
+
+    /// Notes that a place was decoded for ahead of its turn, or that there was none to be.
+    pub(super) fn finish_ahead(&mut self, ahead: &Ahead, place: Option<u64>) {
+        match place {
+            Some(place) if self.next.epoch == ahead.epoch => self.ahead = self.ahead.max(Some(place)),
+            Some(_) => {}
+            None => self.looked = Some(ahead.seen),
+        }
     }
 
     /// Puts a row off that waits for what another thread decodes; such rows stay in order.
@@ -246,7 +300,7 @@ impl Ring {
                 return false;
             }
             self.next = Place { epoch: self.next.epoch.wrapping_add(1), place: 0 };
-            self.foreseen = 0;
+            (self.foreseen, self.ahead) = (0, None);
         }
         let Some(slot) = self.free_slot() else { return false };
         let left = plan.len() - self.next.place;

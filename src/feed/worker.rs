@@ -8,7 +8,7 @@ use crate::device::{Gpu, Here};
 use crate::error::{Error, Result};
 use crate::feed::foresight::Watch;
 use crate::feed::loader::Shared;
-use crate::feed::ring::{Finished, Ticket};
+use crate::feed::ring::{Ahead, Finished, Task, Ticket};
 use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
 use crate::store::{ArraysRead, Patience, Reader};
@@ -44,8 +44,19 @@ impl Bench {
 pub(super) fn run(shared: &Shared) {
     let mut bench = Bench::default();
     let mut counted = 0;
-    while let Some((mut ticket, patience)) = next_ticket(shared) {
+    while let Some(task) = next_task(shared) {
         let begun = Instant::now();
+        let (mut ticket, patience) = match task {
+            Task::Fill(ticket, patience) => (ticket, patience),
+            Task::Ahead(ahead) => {
+                // What goes wrong is told when it is the sample's turn.
+                let decoded =
+                    catch_unwind(AssertUnwindSafe(|| decode_ahead(shared, &ahead, &mut bench.reader)));
+                shared.lock().finish_ahead(&ahead, decoded.unwrap_or_default());
+                add_time(&shared.counters.work_ns, begun.elapsed());
+                continue;
+            }
+        };
         let filled = catch_unwind(AssertUnwindSafe(|| fill(shared, &mut ticket, (&mut bench, patience))));
         let outcome = filled.unwrap_or_else(|payload| {
             bench = Bench::default();
@@ -75,8 +86,8 @@ pub(super) fn run(shared: &Shared) {
     add(&shared.counters.scratch_bytes, 0u64.wrapping_sub(counted));
 }
 
-/// Waits for a row to fill; none when the loader is closed.
-fn next_ticket(shared: &Shared) -> Option<(Ticket, Patience)> {
+/// Waits for something to do; nothing when the loader is closed.
+fn next_task(shared: &Shared) -> Option<Task> {
     let mut ring = shared.lock();
     loop {
         if ring.closed {
@@ -128,6 +139,28 @@ fn fill(
     }
     shared.foresight.note(&mut bench.watch);
     Ok(filled.map(|extents| (sample, extents)))
+}
+
+/// Decodes what the first sample needs of which something is not decoded, and gives its place.
+///
+/// Samples further and further ahead are looked at: those nearby mostly share what they need. Where the rows under
+/// way are of several subjects there is none: what more were decoded could push out what they need.
+fn decode_ahead(shared: &Shared, ahead: &Ahead, reader: &mut Reader) -> Option<u64> {
+    reader.begin(ahead.moment);
+    let epoch = shared.plan.epoch(ahead.epoch);
+    let last = ahead.places.start.checked_sub(1)?;
+    if epoch.sample(ahead.front).ok()?.subject != epoch.sample(last).ok()?.subject {
+        return None;
+    }
+    let steps = (0..u64::BITS).map_while(|power| ahead.places.start.checked_add((1 << power) - 1));
+    steps.take_while(|place| ahead.places.contains(place)).find(|&place| {
+        let Ok(sample) = epoch.sample(place) else { return false };
+        let Ok((region, _)) = shared.layout.row(shared.plan.sampler(), &sample) else { return false };
+        shared.layout.categories.iter().any(|category| {
+            let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
+            reader.decode_ahead(entries, &region, category.extraction.padding)
+        })
+    })
 }
 
 /// Tells the disk what a sample will need.

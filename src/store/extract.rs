@@ -151,6 +151,20 @@ impl Reader {
         }
     }
 
+    /// Decodes what a region of these entries needs and nobody has decoded yet, for the cache to keep; true where
+    /// there was something, which need not be all.
+    pub fn decode_ahead(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> bool {
+        self.scratch.patience = Patience::Leave;
+        let decoded = joined(entries).any(|(first, channels)| {
+            // What cannot be read will be told when it is.
+            let window = self.window((first, channels), region, padding);
+            let Ok((Some(window), _)) = window else { return false };
+            first.volume().decode_ahead(&window, &mut self.scratch).unwrap_or(false)
+        });
+        self.scratch.patience = Patience::Wait;
+        decoded
+    }
+
     /// Reads neighbouring channels of one stored array.
     fn read_channels(
         &mut self,

@@ -219,6 +219,15 @@ pub trait Volume: Send + Sync + std::fmt::Debug {
     /// Tells the system that a window will be read soon; nothing depends on it but time.
     fn will_need(&self, _window: &Window) {}
 
+    /// Decodes some of what a window needs and nobody has decoded yet, for the cache to keep; true where there was
+    /// something.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn decode_ahead(&self, _window: &Window, _scratch: &mut Scratch) -> Result<bool> {
+        Ok(false)
+    }
+
     /// The parts that are decoded as a whole and kept; none where voxels are read as they are stored.
     ///
     /// # Errors

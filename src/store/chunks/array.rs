@@ -11,6 +11,9 @@ use crate::store::{
 };
 use crate::sys::{FileMap, ask_for};
 
+/// The most pieces that are decoded ahead before a thread looks whether there is something to be done by now.
+const MOST_AHEAD: usize = 8;
+
 /// Where a piece's voxels are.
 #[derive(Debug)]
 pub(in crate::store) enum Found {
@@ -243,6 +246,21 @@ impl<S: Source> Volume for ChunkedArray<S> {
             }
             Ok(())
         });
+    }
+
+    fn decode_ahead(&self, window: &Window, scratch: &mut Scratch) -> Result<bool> {
+        let (mut decoded, moment) = (0, scratch.moment());
+        if self.piece_bytes()? > self.decoded.budget() {
+            return Ok(false);
+        }
+        self.grid.visit(window, |piece, _| {
+            if decoded < MOST_AHEAD && !self.decoded.holds(self.part(piece)) {
+                let packed = matches!(self.source.find(piece, moment)?, Found::Packed);
+                decoded += usize::from(packed && self.decode(piece, Patience::Leave, scratch)?.is_some());
+            }
+            Ok(())
+        })?;
+        Ok(decoded > 0)
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {

@@ -139,6 +139,11 @@ impl Volume for WholeArray {
         }
     }
 
+    fn decode_ahead(&self, _: &Window, scratch: &mut Scratch) -> Result<bool> {
+        let part = Part { volume: self.number, number: 0 };
+        Ok(!self.decoded.holds(part) && self.decode(Patience::Leave, scratch)?.is_some())
+    }
+
     fn decoded_parts(&self) -> Result<DecodedParts> {
         Ok(DecodedParts { count: 1, byte_len: self.end as u64 })
     }

@@ -140,7 +140,6 @@ fn elements<const SIZE: usize, const VOXEL: usize>(voxels: &[[u8; VOXEL]], chann
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::sys::{Fit, Stored, Stores, Target, gather};
     use crate::voxel::{DType, Run};
 
