@@ -1243,6 +1243,8 @@ void vxf_loader_free(vxf_loader *loader);
  * Complete says that every sample came, not that every voxel was reached: vxf_assembler_coverage() tells.
  * Voxels stay 0 beyond a grid with VXF_BORDER_DROP, at the borders under a network without padding, and
  * where other ranks have samples: for prediction give each rank whole subjects. Threads: any; the order of adds decides with VXF_BLEND_LAST.
+ *
+ * The memory of a subject that was taken is kept for the next ones, never more than was held at once.
  */
 typedef struct vxf_assembler vxf_assembler;
 
@@ -1294,6 +1296,16 @@ typedef struct {
     int32_t device_id;
     /** The most bytes of sums on the device; 0: half of what it has free when the assembler is made. */
     uint64_t device_bytes;
+    /**
+     * The most threads that add the rows of one call to sums in host memory; 0: as many as there are cores, at
+     * most 8.
+     *
+     * Results are the same bit for bit. The calling thread is one of them, the others end with the call; few
+     * rows are added by fewer.
+     */
+    uint32_t threads;
+    /** Room, 0. */
+    uint32_t reserved_end;
 } vxf_assembler_options;
 
 /** Whether a subject may be taken before it is complete. */

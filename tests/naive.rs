@@ -120,7 +120,15 @@ fn cases() -> impl Strategy<Value = Case> {
     let shapes = (1usize..=3).prop_flat_map(|ndim| {
         let shape = prop::collection::vec(1usize..9, ndim);
         let patch = prop::collection::vec(1usize..7, ndim);
-        (prop::collection::vec(shape, 1..4), patch, prop::collection::vec(1usize..5, ndim))
+        let wide = prop::sample::select(vec![1usize, 1, 1, 5]);
+        (prop::collection::vec(shape, 1..4), patch, prop::collection::vec(1usize..5, ndim), wide)
+    });
+    // Long lines are known by what of them was reached, short ones are zeroed.
+    let shapes = shapes.prop_map(|(mut shapes, mut patch, mut stride, wide)| {
+        for extents in shapes.iter_mut().chain([&mut patch, &mut stride]) {
+            extents.last_mut().into_iter().for_each(|extent| *extent *= wide);
+        }
+        (shapes, patch, stride)
     });
     let cut = prop_oneof![
         6 => prop::sample::select(vec![Border::Drop, Border::Clip, Border::Pad, Border::Shift]).prop_map(Cut::Grid),
@@ -232,43 +240,51 @@ fn run(case: &Case) -> Result<(), TestCaseError> {
     for rank in 0..case.world {
         let Some(plan) = plan_of(case, rank) else { continue };
         let assembler = Assembler::new(plan.clone(), case.options).unwrap();
-        let epoch = plan.epoch(3);
-        let mut rows: Vec<Row> = Vec::new();
-        for place in 0..plan.len() {
-            let sample = epoch.sample(place).unwrap();
-            let row = plan.sampler().row_shape(&sample).unwrap();
-            let room = row.extents().iter().filter(|&&p| p > 1).map(|&p| (p - 1) / 2).min().unwrap_or(0);
-            let shared = case.margin.min(room);
-            let margin: Vec<usize> = row.extents().iter().map(|&p| if p > 1 { shared } else { 0 }).collect();
-            let extents: Vec<usize> = row.extents().iter().zip(&margin).map(|(&p, &m)| p - 2 * m).collect();
-            let count = case.channels * extents.iter().product::<usize>();
-            let value = |k| predicted(noise(&[case.seed, place, k as u64]), case.dtype);
-            rows.push(Row { sample, extents, margin, values: (0..count).map(value).collect() });
+        // The second epoch's sums lie where those of the first did.
+        for number in [3, 4] {
+            run_epoch(case, &plan, &assembler, number)?;
         }
-        rows.sort_by_key(|row| (noise(&[case.seed, row.sample.position, 77]) * 1e9) as u64);
-
-        let mut left: &[Row] = &rows;
-        let mut counted = vec![0u64; case.shapes.len()];
-        let expected = epoch.samples_by_subject().unwrap();
-        while let Some(first) = left.first() {
-            let alike = |row: &&Row| row.extents == first.extents && row.sample.thin == first.sample.thin;
-            let batch: Vec<&Row> = left.iter().take_while(alike).take(case.batch).collect();
-            left = &left[batch.len()..];
-            let samples: Vec<Sample> = batch.iter().map(|row| row.sample).collect();
-            let shape = [&[batch.len(), case.channels], first.extents.as_slice()].concat();
-            let (bytes, strides) = laid_out(&batch, case, &shape);
-            let prediction =
-                Prediction { strides: Some(&strides), ..Prediction::dense(&bytes, case.dtype, &shape) };
-            assembler.add(&samples, &prediction).unwrap();
-            samples.iter().filter(|sample| !sample.repeated).for_each(|sample| counted[sample.subject] += 1);
-            while let Some(subject) = assembler.next_complete() {
-                prop_assert_eq!(counted[subject], expected[subject]);
-            }
-        }
-        rows.retain(|row| !row.sample.repeated);
-        check(case, &assembler, rows)?;
-        prop_assert!(assembler.is_finished());
     }
+    Ok(())
+}
+
+fn run_epoch(case: &Case, plan: &Plan, assembler: &Assembler, number: u64) -> Result<(), TestCaseError> {
+    let epoch = plan.epoch(number);
+    let mut rows: Vec<Row> = Vec::new();
+    for place in 0..plan.len() {
+        let sample = epoch.sample(place).unwrap();
+        let row = plan.sampler().row_shape(&sample).unwrap();
+        let room = row.extents().iter().filter(|&&p| p > 1).map(|&p| (p - 1) / 2).min().unwrap_or(0);
+        let shared = case.margin.min(room);
+        let margin: Vec<usize> = row.extents().iter().map(|&p| if p > 1 { shared } else { 0 }).collect();
+        let extents: Vec<usize> = row.extents().iter().zip(&margin).map(|(&p, &m)| p - 2 * m).collect();
+        let count = case.channels * extents.iter().product::<usize>();
+        let value = |k| predicted(noise(&[case.seed, number, place, k as u64]), case.dtype);
+        rows.push(Row { sample, extents, margin, values: (0..count).map(value).collect() });
+    }
+    rows.sort_by_key(|row| (noise(&[case.seed, row.sample.position, 77]) * 1e9) as u64);
+
+    let mut left: &[Row] = &rows;
+    let mut counted = vec![0u64; case.shapes.len()];
+    let expected = epoch.samples_by_subject().unwrap();
+    while let Some(first) = left.first() {
+        let alike = |row: &&Row| row.extents == first.extents && row.sample.thin == first.sample.thin;
+        let batch: Vec<&Row> = left.iter().take_while(alike).take(case.batch).collect();
+        left = &left[batch.len()..];
+        let samples: Vec<Sample> = batch.iter().map(|row| row.sample).collect();
+        let shape = [&[batch.len(), case.channels], first.extents.as_slice()].concat();
+        let (bytes, strides) = laid_out(&batch, case, &shape);
+        let prediction =
+            Prediction { strides: Some(&strides), ..Prediction::dense(&bytes, case.dtype, &shape) };
+        assembler.add(&samples, &prediction).unwrap();
+        samples.iter().filter(|sample| !sample.repeated).for_each(|sample| counted[sample.subject] += 1);
+        while let Some(subject) = assembler.next_complete() {
+            prop_assert_eq!(counted[subject], expected[subject]);
+        }
+    }
+    rows.retain(|row| !row.sample.repeated);
+    check(case, assembler, rows)?;
+    prop_assert!(assembler.is_finished());
     Ok(())
 }
 

@@ -251,7 +251,8 @@ class _LoaderOptions(ctypes.Structure):
 class _AssemblerOptions(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("blend", c_int32), ("reduce", c_int32), ("dtype", c_int32),
                 ("accumulate", c_int32), ("reserved", c_uint32), ("sigma", c_double), ("device", c_int32),
-                ("device_id", c_int32), ("device_bytes", c_uint64)]
+                ("device_id", c_int32), ("device_bytes", c_uint64), ("threads", c_uint32),
+                ("reserved_end", c_uint32)]
 
 
 class _WriterOptions(ctypes.Structure):
@@ -1424,7 +1425,8 @@ class Assembler(_Object):
     Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
     accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125), device ("cpu", "cuda":
     predictions on a GPU are added there, as far as the sums fit), device_id, device_bytes (the most bytes of sums
-    there; 0: half of what is free).
+    there; 0: half of what is free), threads (the most that add the rows of one call on the host; 0: as many as there
+    are cores, at most 8).
     A subject is complete when every sample that this rank's epoch has of it was added.
     """
 

@@ -1,11 +1,13 @@
 //! One subject's sums, in the numbers that its assembler asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
+use crate::assemble::adding::{SLAB, is_direct};
 use crate::assemble::options::{AssemblerOptions, Reduce};
+use crate::assemble::pool::Pool;
 use crate::assemble::prediction::{Placed, View};
 use crate::assemble::resident::{Lane, MOST_AXES, Residence, Resident};
-use crate::assemble::sums::{SLAB, Sums, is_direct};
+use crate::assemble::sums::Sums;
 use crate::device::{Here, LentMemory};
 use crate::error::{Error, Result};
 use crate::voxel::{DType, Shape};
@@ -56,11 +58,12 @@ impl Accumulator {
         shape: &Shape,
         channels: usize,
         samples: u64,
+        pool: &Weak<Pool>,
     ) -> Result<Self> {
         let numbers = match options.sum_dtype() {
-            DType::U8 => Numbers::U8(Sums::new(options, shape, channels, samples)?),
-            DType::F64 => Numbers::F64(Sums::new(options, shape, channels, samples)?),
-            _ => Numbers::F32(Sums::new(options, shape, channels, samples)?),
+            DType::U8 => Numbers::U8(Sums::new(options, shape, channels, samples, pool)?),
+            DType::F64 => Numbers::F64(Sums::new(options, shape, channels, samples, pool)?),
+            _ => Numbers::F32(Sums::new(options, shape, channels, samples, pool)?),
         };
         Ok(Self { numbers, resident: None })
     }
@@ -70,7 +73,7 @@ impl Accumulator {
     /// # Errors
     /// Those of [`Accumulator::new`]; `Device` where the driver fails.
     pub(super) fn on_gpu(
-        residence: &Arc<Residence>,
+        (residence, pool): (&Arc<Residence>, &Weak<Pool>),
         options: &AssemblerOptions,
         shape: &Shape,
         channels: usize,
@@ -79,7 +82,7 @@ impl Accumulator {
         if options.sum_dtype() != DType::F32 || shape.ndim() > MOST_AXES {
             return Ok(None);
         }
-        let numbers = Numbers::F32(Sums::elsewhere(options, shape, channels, samples)?);
+        let numbers = Numbers::F32(Sums::elsewhere(options, shape, channels, samples, pool)?);
         let resident = residence.room(shape.byte_len(channels, DType::F32.byte_len())?)?;
         Ok(resident.map(|resident| Self { numbers, resident: Some(resident) }))
     }
@@ -116,19 +119,27 @@ impl Accumulator {
     /// `Device` where the driver or a kernel failed; `Memory` where the host has not that much.
     pub(super) fn come_down(&mut self) -> Result<()> {
         if let (Some(resident), Numbers::F32(sums)) = (&self.resident, &mut self.numbers) {
-            sums.sums = resident.download()?;
+            let mut memory = sums.sums.another(resident.byte_len())?;
+            resident.download(&mut memory)?;
+            sums.sums = memory;
             self.resident = None;
         }
         Ok(())
     }
 
-    /// Adds one row of a prediction on the host; the scratch is as long as [`scratch_len`] says.
+    /// Adds rows of a prediction on the host, on as many threads as there are scratches, each of which is as long
+    /// as [`scratch_len`] says.
     ///
     /// # Errors
-    /// Those of [`Accumulator::come_down`], for a view and a place that have been checked.
-    pub(super) fn add(&mut self, view: &View<'_>, placed: &Placed, scratch: &mut [u64]) -> Result<()> {
+    /// Those of [`Accumulator::come_down`], for a view and places that have been checked.
+    pub(super) fn add(
+        &mut self,
+        view: &View<'_>,
+        placed: &[&Placed],
+        scratches: &mut [Vec<u64>],
+    ) -> Result<()> {
         self.come_down()?;
-        each!(&mut self.numbers, sums => sums.add(view, placed, scratch))
+        each!(&mut self.numbers, sums => sums.add(view, placed, scratches))
     }
 
     /// The share of voxels that at least one sample has reached.
@@ -145,9 +156,12 @@ impl Accumulator {
     /// Those of [`Accumulator::come_down`]; `Memory` where there is not enough for a plane of weights.
     pub(super) fn write(&mut self, options: &AssemblerOptions, into: &mut [u8]) -> Result<()> {
         self.come_down()?;
-        each!(&self.numbers, sums => match options.reduce {
-            Reduce::None => sums.write_channels(options.dtype, into),
-            Reduce::Argmax => sums.write_labels(into),
+        each!(&mut self.numbers, sums => {
+            sums.complete();
+            match options.reduce {
+                Reduce::None => sums.write_channels(options.dtype, into),
+                Reduce::Argmax => sums.write_labels(into),
+            }
         })
     }
 

@@ -1,13 +1,14 @@
 //! The assembler: predictions in, in any order and from any thread; volumes out as they become complete.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
-use crate::assemble::accumulator::{Accumulator, scratch_len};
+use crate::assemble::accumulator::Accumulator;
+use crate::assemble::addition::{Addition, Begun, State, count, lock, scratches, sum};
 use crate::assemble::incoming::Incoming;
 use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
 use crate::assemble::output::Output;
-use crate::assemble::prediction::{Placed, Prediction, RowShapes, View};
+use crate::assemble::prediction::{Prediction, RowShapes, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
 use crate::assemble::resident::Residence;
 use crate::device::{LentMemory, Location, StreamHandle};
@@ -34,50 +35,8 @@ pub struct Assembler {
     residence: Option<Arc<Residence>>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    progress: Option<Progress>,
-    /// Tells one epoch's progress from the next, so that a thread that is late changes nothing.
-    generation: u64,
-}
-
-/// What one call adds: samples that count, with their rows' places.
-#[derive(Debug)]
-struct Addition {
-    tickets: Vec<Ticket>,
-    places: Vec<Placed>,
-    epoch: u64,
-    channels: usize,
-}
-
-/// The sums that an addition goes to, and the generation that they belong to.
-#[derive(Debug)]
-struct Begun {
-    generation: u64,
-    held: Vec<Held>,
-}
-
 /// A prediction on a GPU: what it is, its memory, and the stream that makes it.
 type OnGpu<'a> = (&'a View<'a>, &'a Prediction<'a>, LentMemory, Option<StreamHandle>);
-
-impl Addition {
-    /// The samples of which something holds, and the others.
-    fn split(self, begun: Begun, mut holds: impl FnMut(&Ticket, &Held) -> bool) -> [(Self, Begun); 2] {
-        let Self { tickets, places, epoch, channels } = self;
-        let empty = || {
-            let part = Self { tickets: Vec::new(), places: Vec::new(), epoch, channels };
-            (part, Begun { generation: begun.generation, held: Vec::new() })
-        };
-        let (mut one, mut other) = (empty(), empty());
-        for ((ticket, placed), held) in tickets.into_iter().zip(places).zip(begun.held) {
-            let (part, sums) = if holds(&ticket, &held) { &mut one } else { &mut other };
-            part.tickets.push(ticket);
-            part.places.push(placed);
-            sums.held.push(held);
-        }
-        [one, other]
-    }
-}
 
 impl Assembler {
     /// The assembler of a plan's samples.
@@ -128,9 +87,9 @@ impl Assembler {
         // Those on their way were added before, and the order of adding counts.
         self.incoming.settle()?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
-        let scratch = scratch(&self.options, &view, &addition)?;
+        let scratches = scratches(&self.options, &view, &addition)?;
         let begun = self.begin(&addition, None)?;
-        sum(&self.state, &view, (&addition, &begun), scratch)
+        sum(&self.state, &view, (&addition, &begun), scratches)
     }
 
     /// As [`Assembler::add`], for a prediction in a GPU's memory that a stream's work makes: `bytes` is empty.
@@ -188,7 +147,7 @@ impl Assembler {
                     match own.add_there((here, lane), (view, placed), memory) {
                         Ok(()) => {
                             drop(own);
-                            count(&self.state, sums.generation, ticket.subject);
+                            count(&self.state, sums.generation, (ticket.subject, 1));
                             continue;
                         }
                         Err(error) if error.kind() == ErrorKind::Memory => own.leave(),
@@ -230,14 +189,14 @@ impl Assembler {
         let (dtype, shape) = (prediction.dtype, prediction.shape.to_vec());
         let (strides, row) = (prediction.strides.map(<[_]>::to_vec), prediction.row.map(<[_]>::to_vec));
         self.incoming.bring(memory, stream, || {
-            let scratch = scratch(&self.options, view, &addition)?;
+            let scratches = scratches(&self.options, view, &addition)?;
             let begun = begun.map_or_else(|| self.begin(&addition, None), Ok)?;
             let state = Arc::clone(&self.state);
             Ok(Box::new(move |bytes| {
                 let (shape, strides, row) = (shape.as_slice(), strides.as_deref(), row.as_deref());
                 let count = shape.first().copied().unwrap_or_default();
                 let view = View::new(&Prediction { bytes, dtype, shape, strides, row }, count)?;
-                sum(&state, &view, (&addition, &begun), scratch)
+                sum(&state, &view, (&addition, &begun), scratches)
             }))
         })
     }
@@ -274,6 +233,7 @@ impl Assembler {
     fn begin(&self, addition: &Addition, residence: Option<&Arc<Residence>>) -> Result<Begun> {
         let Addition { tickets, epoch, channels, .. } = addition;
         let mut state = self.lock();
+        let pool = Arc::downgrade(&state.pool);
         let mut fresh = None;
         let progress = match &mut state.progress {
             Some(progress) if progress.epoch() == *epoch => progress,
@@ -299,9 +259,9 @@ impl Assembler {
             if made.iter().all(|(known, _)| known != subject) {
                 let shape = self.plan.sampler().subject_shape(*subject)?;
                 let there = residence.map_or(Ok(None), |residence| {
-                    Accumulator::on_gpu(residence, &self.options, &shape, *channels, samples)
+                    Accumulator::on_gpu((residence, &pool), &self.options, &shape, *channels, samples)
                 })?;
-                let here = || Accumulator::new(&self.options, &shape, *channels, samples);
+                let here = || Accumulator::new(&self.options, &shape, *channels, samples, &pool);
                 let sums = there.map_or_else(here, Ok)?;
                 made.push((*subject, Arc::new(Mutex::new(sums))));
             }
@@ -412,7 +372,7 @@ impl Assembler {
     /// Forgets the current epoch with all that is held of it.
     pub fn reset(&self) {
         let mut state = self.lock();
-        let gone = state.progress.take();
+        let gone = (std::mem::take(&mut state.pool), state.progress.take());
         state.generation += 1;
         drop(state);
         drop(gone);
@@ -441,45 +401,6 @@ impl Assembler {
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
-}
-
-/// The memory that rows are brought into shape in.
-fn scratch(options: &AssemblerOptions, view: &View<'_>, addition: &Addition) -> Result<Vec<u64>> {
-    let scratch = addition.places.iter().map(|placed| scratch_len(options, view, placed)).max();
-    let scratch = scratch.unwrap_or_default();
-    let mut memory: Vec<u64> = Vec::new();
-    let refused = |_| Error::memory(format!("no memory for {scratch} voxels of a prediction"));
-    memory.try_reserve_exact(scratch).map_err(refused)?;
-    memory.resize(scratch, 0);
-    Ok(memory)
-}
-
-/// Adds rows to their subjects' sums, and counts them.
-fn sum(
-    state: &Mutex<State>,
-    view: &View<'_>,
-    (addition, begun): (&Addition, &Begun),
-    mut scratch: Vec<u64>,
-) -> Result<()> {
-    let rows = addition.tickets.iter().zip(&addition.places).zip(&begun.held);
-    for ((ticket, placed), sums) in rows {
-        lock(sums).add(view, placed, &mut scratch)?;
-        count(state, begun.generation, ticket.subject);
-    }
-    Ok(())
-}
-
-/// Counts a sample of a subject as added.
-fn count(state: &Mutex<State>, generation: u64, subject: usize) {
-    let mut state = lock(state);
-    if state.generation == generation {
-        state.progress.iter_mut().for_each(|progress| progress.added(subject, 1));
-    }
-}
-
-/// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The smallest shape that holds both; the first where they have different numbers of axes.

@@ -4,11 +4,14 @@ use crate::assemble::options::Blend;
 use crate::assemble::sums::Sums;
 use crate::assemble::sweep::{Counts, zeros};
 use crate::error::{Error, Result};
-use crate::sys::{Number, convert, divide, keep_largest};
+use crate::sys::{Number, Stores, convert_stored, divide, keep_largest};
 use crate::voxel::DType;
 
 /// The most elements that are divided, converted or compared at once, so that they stay in the cache.
 const CHUNK: usize = 4096;
+
+/// The least bytes that go past the caches: they would not stay there until all are written.
+const STREAMED: usize = 4 << 20;
 
 impl<T: Number + Default> Sums<T> {
     /// The sums of one channel in one plane.
@@ -51,6 +54,7 @@ impl<T: Number + Default> Sums<T> {
         let mut weights = zeros::<T>(if self.blend == Blend::Last { 0 } else { self.planes().voxels })?;
         let mut mean = [T::default(); CHUNK];
         let plane_bytes = self.planes().voxels * dtype.byte_len();
+        let stores = if into.len() < STREAMED { Stores::Cached } else { Stores::Streaming };
         for plane in 0..self.plane_count() {
             let changed = self.blend != Blend::Last && counts.advance(plane);
             match self.blend {
@@ -67,14 +71,14 @@ impl<T: Number + Default> Sums<T> {
                 let into = into.get_mut(start..start + plane_bytes).unwrap_or_default();
                 let sums = self.plane(channel, plane);
                 if self.blend == Blend::Last {
-                    convert(bytemuck::cast_slice(sums), T::DTYPE, into, dtype);
+                    convert_stored(bytemuck::cast_slice(sums), T::DTYPE, (into, dtype), stores);
                     continue;
                 }
                 let parts = into.chunks_mut(CHUNK * dtype.byte_len()).zip(sums.chunks(CHUNK));
                 for ((into, sums), weights) in parts.zip(weights.chunks(CHUNK)) {
                     let mean = mean.get_mut(..sums.len()).unwrap_or_default();
                     divide(mean, sums, weights);
-                    convert(bytemuck::cast_slice(mean), T::DTYPE, into, dtype);
+                    convert_stored(bytemuck::cast_slice(mean), T::DTYPE, (into, dtype), stores);
                 }
             }
         }

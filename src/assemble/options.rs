@@ -65,6 +65,9 @@ pub struct AssemblerOptions {
     pub location: Location,
     /// The most bytes of sums on the GPU; for 0, half of what is free when the assembler is made.
     pub device_bytes: u64,
+    /// The most threads that add the rows of one call on the host; for 0 as many as there are cores, at most 8. It
+    /// changes no bit.
+    pub threads: usize,
 }
 
 impl Default for AssemblerOptions {
@@ -77,6 +80,7 @@ impl Default for AssemblerOptions {
             sigma: 0.125,
             location: Location::Host,
             device_bytes: 0,
+            threads: 0,
         }
     }
 }

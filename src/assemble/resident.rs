@@ -13,7 +13,6 @@ use crate::device::{
     add_part,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::AlignedBuffer;
 use crate::voxel::{DType, MAX_AXES};
 
 /// The most axes of a volume whose sums a GPU adds to.
@@ -217,17 +216,20 @@ impl Resident {
         Ok(())
     }
 
-    /// The sums on the host, once everything has been added: this waits for the GPU.
+    /// The bytes of the sums.
+    pub(super) fn byte_len(&self) -> usize {
+        self.bytes
+    }
+
+    /// Brings the sums to as many bytes on the host, once everything has been added: this waits for the GPU.
     ///
     /// # Errors
-    /// `Device` where the driver or a kernel failed; `Memory` where the host has not that much.
-    pub(super) fn download(&self) -> Result<AlignedBuffer> {
-        let mut bytes = AlignedBuffer::zeroed(self.bytes)?;
+    /// `Device` where the driver or a kernel failed.
+    pub(super) fn download(&self, into: &mut [u8]) -> Result<()> {
         let here = self.residence.gpu.enter()?;
         let past = Event::new(&here)?;
         past.record(&here, self.residence.stream.handle())?;
-        Download::new(&here, Some(self.bytes))?.run(&here, (&past, &self.memory), &mut bytes)?;
-        Ok(bytes)
+        Download::new(&here, Some(self.bytes))?.run(&here, (&past, &self.memory), into)
     }
 }
 

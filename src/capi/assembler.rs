@@ -31,6 +31,8 @@ use crate::voxel::DType;
 /// Complete says that every sample came, not that every voxel was reached: vxf_assembler_coverage() tells.
 /// Voxels stay 0 beyond a grid with VXF_BORDER_DROP, at the borders under a network without padding, and
 /// where other ranks have samples: for prediction give each rank whole subjects. Threads: any; the order of adds decides with VXF_BLEND_LAST.
+///
+/// The memory of a subject that was taken is kept for the next ones, never more than was held at once.
 pub struct vxf_assembler {
     _private: [u8; 0],
 }
@@ -97,6 +99,14 @@ pub struct vxf_assembler_options {
     pub device_id: i32,
     /// The most bytes of sums on the device; 0: half of what it has free when the assembler is made.
     pub device_bytes: u64,
+    /// The most threads that add the rows of one call to sums in host memory; 0: as many as there are cores, at
+    /// most 8.
+    ///
+    /// Results are the same bit for bit. The calling thread is one of them, the others end with the call; few
+    /// rows are added by fewer.
+    pub threads: u32,
+    /// Room, 0.
+    pub reserved_end: u32,
 }
 
 // SAFETY: repr(C), the size first, no padding; every field may have any bytes.
@@ -115,13 +125,15 @@ unsafe impl Sized32 for vxf_assembler_options {
             device: vxf_device::DEFAULT,
             device_id: 0,
             device_bytes: 0,
+            threads: 0,
+            reserved_end: 0,
         }
     }
 }
 
 impl vxf_assembler_options {
     fn parse(&self) -> Result<AssemblerOptions> {
-        check_room("vxf_assembler_options", &[u64::from(self.reserved)])?;
+        check_room("vxf_assembler_options", &[u64::from(self.reserved), u64::from(self.reserved_end)])?;
         let blend = match self.blend {
             vxf_blend::LAST => Blend::Last,
             vxf_blend::MEAN => Blend::Mean,
@@ -151,8 +163,8 @@ impl vxf_assembler_options {
             vxf_device::CUDA => Location::Gpu(self.device_id),
             other => return Err(unknown("device", other.0)),
         };
-        let device_bytes = self.device_bytes;
-        Ok(AssemblerOptions { blend, accumulate, dtype, reduce, sigma, location, device_bytes })
+        let (device_bytes, threads) = (self.device_bytes, self.threads as usize);
+        Ok(AssemblerOptions { blend, accumulate, dtype, reduce, sigma, location, device_bytes, threads })
     }
 }
 

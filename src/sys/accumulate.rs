@@ -8,9 +8,11 @@ use std::ops::{AddAssign, Div, Mul};
 use crate::voxel::DType;
 
 /// A number that sums are kept in.
-pub trait Number: bytemuck::Pod + PartialOrd + AddAssign + Mul<Output = Self> + Div<Output = Self> {
+pub trait Number:
+    bytemuck::Pod + Send + Sync + PartialOrd + AddAssign + Mul<Output = Self> + Div<Output = Self>
+{
     /// A type whose values it holds as they are, so that they are added without a copy: none but itself for u8.
-    type Narrow: bytemuck::Pod + Into<Self>;
+    type Narrow: bytemuck::Pod + Sync + Into<Self>;
     /// Its dtype.
     const DTYPE: DType;
     /// The dtype of the narrower type.

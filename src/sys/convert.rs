@@ -36,11 +36,22 @@ impl Scale {
 ///
 /// Both slices hold the same number of elements; what is beyond the shorter one is left alone.
 pub fn convert(source: &[u8], from: DType, target: &mut [u8], into: DType) -> bool {
+    convert_stored(source, from, (target, into), Stores::Cached)
+}
+
+/// The same, with the stores that suit who reads the target next.
+pub fn convert_stored(
+    source: &[u8],
+    from: DType,
+    (target, into): (&mut [u8], DType),
+    stores: Stores,
+) -> bool {
     let len = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
     let (step, row) = (from.byte_len() as isize, Plane::row(len * from.byte_len(), len * into.byte_len()));
-    let job =
-        Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None), Stores::Cached);
-    job.plane(&Plane { step, len, ..row }, target, &mut None).unwrap_or(true)
+    let job = Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None), stores);
+    let fits = job.plane(&Plane { step, len, ..row }, target, &mut None).unwrap_or(true);
+    job.finish();
+    fits
 }
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ pub use accumulate::{
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use capsule::capsule_content;
 pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
-pub use convert::{Fit, Scale, convert};
+pub use convert::{Fit, Scale, convert, convert_stored};
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather};
 pub use hdf5::{

@@ -7,6 +7,7 @@ mod completion;
 mod in_memory;
 mod places;
 mod refusals;
+mod reuse;
 
 use std::sync::Arc;
 
