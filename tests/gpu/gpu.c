@@ -7,6 +7,7 @@
 
 driver_table cu;
 
+static void *library;
 static CUmodule module;
 static CUfunction busy_kernel, compare_kernel;
 
@@ -35,10 +36,10 @@ static char *read_kernels(void) {
 }
 
 void open_driver(int device) {
-    void *library = dlopen("libcuda.so.1", RTLD_NOW);
     CUcontext context;
     CUdevice number;
     char *text;
+    library = dlopen("libcuda.so.1", RTLD_NOW);
     if (!library) {
         fprintf(stderr, "no NVIDIA driver here: %s\n", dlerror());
         exit(77);
@@ -47,7 +48,7 @@ void open_driver(int device) {
     *(void **)&cu.name = dlsym(library, #name);                     \
     if (!cu.name) {                                                 \
         fprintf(stderr, "the driver lacks " #name "\n");            \
-        exit(77);                                                   \
+        exit(1);                                                    \
     }
     DRIVER_FUNCTIONS(DRIVER_LOOK_UP)
     CU(cuInit(0));
@@ -60,6 +61,8 @@ void open_driver(int device) {
     CU(cuModuleGetFunction(&busy_kernel, module, "vxf_test_busy"));
     CU(cuModuleGetFunction(&compare_kernel, module, "vxf_test_compare"));
 }
+
+void *driver_function(const char *name) { return dlsym(library, name); }
 
 void describe_device(int device, char *text, size_t bytes) {
     char name[128] = "";
