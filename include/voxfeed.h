@@ -998,7 +998,10 @@ typedef int32_t vxf_consumer;
  * scales comes to it as F32, so the category's dtype, or that of the first cast, must be F32.
  */
 typedef int32_t vxf_cast;
-/** Category by category on the device where it can do that and fewer bytes are copied, else on the host. */
+/**
+ * Category by category on the device where it can do that and fewer bytes are copied, else on the host:
+ * also where the driver has no compiler for the device.
+ */
 #define VXF_CAST_AUTO 0
 /** On the host, before they are copied. */
 #define VXF_CAST_HOST 1

@@ -141,6 +141,11 @@ fn voxels_become_on_the_gpu_what_the_host_makes_of_them() {
 }
 
 #[test]
+fn voxels_are_cast_on_the_host_where_the_driver_compiles_no_kernels() {
+    Program::built("cuda_jit").run();
+}
+
+#[test]
 fn predictions_on_the_gpu_are_added_behind_the_work_that_makes_them() {
     Program::built("cuda_predictions").run();
 }

@@ -133,7 +133,8 @@ impl vxf_consumer {
 pub struct vxf_cast(pub i32);
 
 impl vxf_cast {
-    /// Category by category on the device where it can do that and fewer bytes are copied, else on the host.
+    /// Category by category on the device where it can do that and fewer bytes are copied, else on the host:
+    /// also where the driver has no compiler for the device.
     pub const AUTO: vxf_cast = vxf_cast(0);
     /// On the host, before they are copied.
     pub const HOST: vxf_cast = vxf_cast(1);

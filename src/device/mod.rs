@@ -10,8 +10,8 @@ mod pinned;
 mod uses;
 
 pub use crate::sys::cuda::{
-    Adding, Converter, Current as Here, DeviceBuffer, Event, LentMemory, Mirrored, Part, PinnedAllocator,
-    PinnedBuffer, Statistics as GivenStatistics, Stream, StreamHandle, Voxels, add_part,
+    Adding, Converter, Current as Here, DeviceBuffer, Event, Kernels, LentMemory, Mirrored, Part,
+    PinnedAllocator, PinnedBuffer, Statistics as GivenStatistics, Stream, StreamHandle, Voxels, add_part,
 };
 pub use download::Download;
 pub use gpu::{Gpu, gpu_count};

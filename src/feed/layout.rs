@@ -1,6 +1,6 @@
 //! What a row of a batch looks like: its categories, their channels and dtypes, and its extents.
 
-use crate::device::Location;
+use crate::device::{Gpu, Kernels, Location};
 use crate::error::{Error, Result};
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::plan::{Plan, Sample, Sampler};
@@ -182,7 +182,8 @@ fn conversion(
     (wanted, options): (&CategoryOptions, &LoaderOptions),
 ) -> Result<Option<Conversion>> {
     let is_as_stored = program.is_empty() && stored == program.dtype();
-    if !matches!(options.location, Location::Gpu(_)) || options.cast == Cast::Host || is_as_stored {
+    let Location::Gpu(gpu) = options.location else { return Ok(None) };
+    if options.cast == Cast::Host || is_as_stored {
         return Ok(None);
     }
     // Padding is written before the GPU sees the row, so its value must be one of the stored dtype's.
@@ -198,6 +199,8 @@ fn conversion(
             program.dtype()
         ))),
         (Cast::Auto, Some(_)) if stored.byte_len() >= program.dtype().byte_len() => Ok(None),
+        // A driver without a compiler copies all the same.
+        (Cast::Auto, Some(_)) if !Kernels::are_compiled(&Gpu::open(gpu)?.enter()?)? => Ok(None),
         (_, conversion) => Ok(conversion),
     }
 }

@@ -81,6 +81,7 @@ enum { ANY_TIME, STARTED, IN_CONTEXT };
     F(cuEventQuery, IN_CONTEXT)         \
     F(cuEventSynchronize, IN_CONTEXT)   \
     F(cuModuleLoadData, IN_CONTEXT)     \
+    F(cuModuleLoadDataEx, IN_CONTEXT)   \
     F(cuModuleGetFunction, IN_CONTEXT)  \
     F(cuLaunchKernel, IN_CONTEXT)
 
@@ -123,6 +124,7 @@ CUresult cuEventRecord(CUevent event, CUstream stream);
 CUresult cuEventQuery(CUevent event);
 CUresult cuEventSynchronize(CUevent event);
 CUresult cuModuleLoadData(CUmodule *module, const void *image);
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, int *options, void **values);
 CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name);
 CUresult cuLaunchKernel(CUfunction function, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x,
                         unsigned block_y, unsigned block_z, unsigned shared_bytes, CUstream stream, void **arguments,

@@ -90,7 +90,7 @@ driver_functions! {
     cuEventRecord = "cuEventRecord"(Handle, Handle);
     cuEventQuery = "cuEventQuery"(Handle);
     cuEventSynchronize = "cuEventSynchronize"(Handle);
-    cuModuleLoadData = "cuModuleLoadData"(*mut Handle, *const c_void);
+    cuModuleLoadDataEx = "cuModuleLoadDataEx"(*mut Handle, *const c_void, u32, *mut i32, *mut *mut c_void);
     cuModuleGetFunction = "cuModuleGetFunction"(*mut Handle, Handle, *const c_char);
     cuLaunchKernel = "cuLaunchKernel"(
         Handle, u32, u32, u32, u32, u32, u32, u32, Handle, *mut *mut c_void, *mut *mut c_void
