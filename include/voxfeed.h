@@ -1290,7 +1290,8 @@ typedef struct {
      * Predictions there are then added there by vxf_assembler_add_async(); results are the same bit for bit.
      * It is decided when a subject's first prediction comes: sums lie in host memory as ever where they do not
      * fit, are not F32, have more than three spatial axes, or the first prediction is not on this device, or
-     * is F64 or U64. Such a prediction later on brings the subject's sums to the host for good.
+     * is F64 or U64. Such a prediction later on brings the subject's sums to the host for good. What is taken
+     * leaves its memory there to later subjects, until the assembler is freed.
      */
     vxf_device device;
     /** The number of the CUDA device. */
