@@ -25,6 +25,7 @@ Errors are subclasses of `Error`; values that Python itself refuses are TypeErro
 
 from __future__ import absolute_import, division, print_function
 
+import atexit
 import collections
 import ctypes
 import ctypes.util
@@ -34,6 +35,7 @@ import os
 import sys
 import time
 import warnings
+import weakref
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 try:
@@ -1278,7 +1280,8 @@ class Loader(_Object):
     other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
-    you hold or have views of counted. After a fork, calls in the child raise ForkedError.
+    you hold or have views of counted. After a fork, calls in the child raise ForkedError. When the interpreter ends,
+    loaders with batches on a GPU or in pinned memory are closed, before its driver goes.
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
@@ -1286,6 +1289,9 @@ class Loader(_Object):
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
+    # How long the end of the interpreter waits for the threads of all loaders.
+    _END_SECONDS = 1.0
+    _on_gpus = weakref.WeakSet()
 
     def __init__(self, sampler, **options):
         handle, keep = _Handle(_Loader, _lib.loader_free), []
@@ -1304,6 +1310,8 @@ class Loader(_Object):
             options.categories, options.category_count = array, len(categories)
         _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
         self._handle = handle
+        if _DEVICES.get(options.device, "cpu") != "cpu":
+            self._on_gpus.add(self)
 
     def __len__(self):
         out = c_uint64()
@@ -1395,6 +1403,20 @@ class Loader(_Object):
                 return True
             if timeout is not None and _clock() - began >= timeout:
                 return False
+
+    @classmethod
+    def _close_all(cls):
+        """Ends the threads that use a GPU's driver, which does not outlive the process's end as they would."""
+        end = _clock() + cls._END_SECONDS
+        for loader in list(cls._on_gpus):
+            try:
+                loader.close(max(0.0, end - _clock()))
+            except Error:
+                # The threads of a loader that was made before a fork are not this process's.
+                pass
+
+
+atexit.register(Loader._close_all)
 
 
 class _Batches(object):

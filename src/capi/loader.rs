@@ -114,7 +114,9 @@ pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_statu
 
 /// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; below 0 for ever.
 ///
-/// Gives TIMEOUT where a thread still reads. The handle must still be freed.
+/// Gives TIMEOUT where a thread still reads. The handle must still be freed. Close loaders whose batches lie
+/// on a GPU, or in pinned memory, before the process ends: threads that use its driver while that goes may not
+/// survive it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
     guard(|| {

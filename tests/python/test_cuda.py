@@ -12,7 +12,7 @@ import unittest
 import numpy
 
 import voxfeed
-from support import ROOT, Case, collect, loader_of
+from support import ROOT, Case, collect, loader_of, run_python
 from test_dlpack import VERSION, content
 
 LEGACY_STREAM, THREAD_STREAM = 1, 2
@@ -24,12 +24,33 @@ class Entry(ctypes.Structure):
                 ("to", ctypes.c_uint64), ("start", ctypes.c_uint64), ("bytes", ctypes.c_uint64)]
 
 
-driver = None
+# A program that ends with a loader at work; what it registers first is called last.
+ENDS = """
+import atexit, ctypes, os, sys, time
+driver = ctypes.CDLL(sys.argv[1])
+def last():
+    closed = loader._handle is None
+    print(closed and driver.standin_await_nothing_held(), time.time() - began < 30)
+atexit.register(last)
+import support
+loader = support.loader_of(batch_size=2, prefetch=1, device=sys.argv[2], endless=True)
+epoch = loader.epoch(0)
+next(epoch).close()
+child = os.fork() if sys.argv[3] == "fork" else 0
+if sys.argv[3] == "fork" and child == 0:
+    atexit.unregister(last)
+    sys.exit(3)
+if child:
+    print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
+began = time.time()
+"""
+
+driver = folder = None
 
 
 def setUpModule():
     """The stand-in, loaded first: the library then finds it under the name of NVIDIA's driver."""
-    global driver
+    global driver, folder
     if shutil.which("gcc") is None:
         raise unittest.SkipTest("no gcc")
     folder = tempfile.mkdtemp()
@@ -39,7 +60,6 @@ def setUpModule():
                            "-ffp-contract=off", "-Wl,-soname,libcuda.so.1", "-o", path] + sorted(sources))
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     driver = ctypes.CDLL(path)
-    shutil.rmtree(folder)
     driver.standin_stream.restype = ctypes.c_void_p
     driver.standin_stream.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     driver.standin_violation.restype = ctypes.c_char_p
@@ -47,6 +67,10 @@ def setUpModule():
     driver.standin_log.argtypes = [ctypes.c_uint64, ctypes.POINTER(Entry)]
     driver.standin_hold.argtypes = [ctypes.c_char_p]
     driver.standin_let.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+
+
+def tearDownModule():
+    shutil.rmtree(folder)
 
 
 def log():
@@ -253,6 +277,12 @@ class OnTheGpu(Case):
         self.assertEqual(stats.upload_bytes, 2 * 2 * (3 * 4 * 4 * 2 + 3 * 4 * 4))
         self.assertGreater(stats.pinned_bytes, 0)
         self.assertEqual(stats.device_bytes, stats.pinned_bytes)
+
+    def test_the_end_of_the_interpreter_closes_loaders(self):
+        path = os.path.join(folder, "libcuda.so.1")
+        for device, how, said in (("cuda", "", "1 True\n"), ("cuda_host", "", "1 True\n"), ("cuda", "fork", "3\n1 True\n"),
+                                  ("cpu", "", "False True\n")):
+            self.assertEqual(run_python(ENDS, path, device, how), (0, said, ""), device)
 
     def test_predictions_are_added_where_they_lie(self):
         self.batch.close()
