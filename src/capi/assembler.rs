@@ -212,11 +212,12 @@ pub unsafe extern "C" fn vxf_assembler_add(
 /// every sample of the epoch was added. Taking and saving wait for them too.
 ///
 /// Where a subject's sums lie on the prediction's device (vxf_assembler_options.device), a kernel adds it there
-/// on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1. The
-/// memory may be changed by later work on the same stream, as above. A subject is then told as complete when
-/// all is enqueued. Taking and saving wait for the device and bring the sums down through pinned memory, and a
-/// prediction in host memory does as well; vxf_assembler_free() waits for what is still added. After
-/// ERR_DEVICE samples of the batch may be lost, and their subjects stay incomplete.
+/// on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1 and
+/// where memory of another size has to make room within device_bytes. The memory may be changed by later work
+/// on the same stream, as above. A subject is then told as complete when all is enqueued. Taking and saving
+/// wait for the device and bring the sums down through pinned memory, and a prediction in host memory does as
+/// well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE
+/// samples of the batch may be lost, and their subjects stay incomplete.
 ///
 /// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
 /// was added before could not be brought, which taking, saving and next_complete tell as well, once.
