@@ -11,6 +11,12 @@ static void *library;
 static CUmodule module;
 static CUfunction busy_kernel, compare_kernel;
 
+const char *error_name(CUresult result) {
+    const char *name = NULL;
+    cu.cuGetErrorName(result, &name);
+    return name ? name : "an unknown error";
+}
+
 /* The kernels' text lies beside the program. */
 static char *read_kernels(void) {
     char path[4096], *name, *text;
