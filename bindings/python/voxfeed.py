@@ -25,6 +25,7 @@ Errors are subclasses of `Error`; values that Python itself refuses are TypeErro
 
 from __future__ import absolute_import, division, print_function
 
+import atexit
 import collections
 import ctypes
 import ctypes.util
@@ -32,6 +33,7 @@ import json
 import operator
 import os
 import sys
+import threading
 import time
 import warnings
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
@@ -79,6 +81,7 @@ _CHOICES = {
     "completeness": dict(complete=0, partial=1),
     "existing": dict(error=0, replace=1),
     "look": dict(auto=0, grey=1, labels=2),
+    "log_level": dict(error=1, warning=2, info=3), "log_mode": dict(direct=0, queued=1),
     "status": dict(ok=0, end=1, timeout=2, not_ready=3, cancelled=4, err_internal=-1, err_argument=-2,
                    err_handle=-3, err_state=-4, err_unsupported=-5, err_memory=-6, err_range=-7,
                    err_not_found=-8, err_io=-9, err_format=-10, err_limit=-11, err_device=-12,
@@ -269,6 +272,7 @@ class _MontageColumn(ctypes.Structure):
 
 
 _PROGRESS = ctypes.CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+_LOG = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
 
 
 def _functions():
@@ -285,6 +289,8 @@ def _functions():
         ("last_error_message", text, []),
         ("last_error_info", status, [p(_ErrorInfo)]),
         ("cuda_device_count", status, [p(c_int32)]),
+        ("set_log", status, [c_int32, c_int32, _LOG, c_void_p]),
+        ("process_events", status, []),
         ("dataset_options_init", status, [p(_DatasetOptions), size]),
         ("dataset_open", status, [text, p(_DatasetOptions), p(dataset)]),
         ("dataset_new", status, [p(_DatasetOptions), p(dataset)]),
@@ -1331,6 +1337,9 @@ class Loader(_Object):
         """
         began, warned = _clock(), False
         while True:
+            if _listener is not None:
+                # Before a batch is asked for: it would be lost to who is told and raises.
+                process_events()
             handle, left = _BatchHandle(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
@@ -1611,3 +1620,66 @@ def cuda_device_count():
     out = c_int32()
     _lib.cuda_device_count(byref(out))
     return out.value
+
+
+class _Listener(object):
+    """Who is told of the log's lines; the library calls `function`, so that must live as long as it is set."""
+
+    def __init__(self, told, is_direct):
+        self.told, self.is_direct, self.lines = told, is_direct, collections.deque()
+        self.function = _LOG(self._hear)
+
+    def _hear(self, level, line, _):
+        line = (_LOG_LEVELS[level], _text(line))
+        if self.is_direct:
+            self.told(*line)
+        else:
+            # Told when the library is left again: there what it raises goes where it should.
+            self.lines.append(line)
+
+    def tell(self):
+        while True:
+            try:
+                line = self.lines.popleft()
+            except IndexError:
+                return
+            self.told(*line)
+
+
+_LOG_LEVELS = dict((number, word) for word, number in _CHOICES["log_level"].items())
+_listener, _setting = None, threading.Lock()
+
+
+def set_log(told, level="info", mode="queued"):
+    """Sets who is told of what is no error and would otherwise happen in silence; None for nobody, as at first.
+
+    told(level, line) gets "error" (something is lost), "warning" (it goes on, but not as you want it to) or "info"
+    (what the library has decided by itself), and one line of text: lines of this level and those that matter more.
+
+    mode "queued": lines wait, 256 at most, and are told in process_events() and wherever a batch is waited for, on
+    the thread that does that; what told raises is raised there. "direct": told is called at once, on any thread, must
+    be quick and may not use voxfeed; what it raises is printed.
+    There is one for the whole process. Errors: StateError inside told, where mode is "direct".
+    """
+    global _listener
+    if told is not None and not callable(told):
+        raise TypeError("told is %r, expected something to be called with a level and a line" % (told,))
+    least, mode = _choice("log_level", level, "level"), _choice("log_mode", mode, "mode")
+    # Inside a direct listener this raises, and so nobody waits for the lock that waits for the listener to end.
+    _lib.process_events()
+    with _setting:
+        new = None if told is None else _Listener(told, mode == _CHOICES["log_mode"]["direct"])
+        _lib.set_log(least, mode, _LOG() if new is None else new.function, None)
+        _listener = new
+
+
+# No thread of the library may come back to an interpreter that has ended.
+atexit.register(set_log, None)
+
+
+def process_events():
+    """Tells the lines of the log that wait, on this thread. What the function of set_log raises is raised here."""
+    _lib.process_events()
+    listener = _listener
+    if listener is not None:
+        listener.tell()

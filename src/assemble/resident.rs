@@ -13,6 +13,7 @@ use crate::device::{
     add_part,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{LogLevel, tell};
 use crate::sys::AlignedBuffer;
 use crate::voxel::{DType, MAX_AXES};
 
@@ -27,6 +28,16 @@ pub(super) struct Residence {
     used: AtomicU64,
     stream: Stream,
     lane: Mutex<Lane>,
+    refusal: Mutex<Refusal>,
+}
+
+/// Why sums first lay on the host after all, for the log: one line says it for the others too.
+#[derive(Debug, Default)]
+enum Refusal {
+    #[default]
+    None,
+    Noted(String),
+    Told,
 }
 
 /// What one call at a time uses.
@@ -69,7 +80,27 @@ impl Residence {
         let budget = if bytes == 0 { here.memory()?.0 as u64 / 2 } else { bytes };
         let lane = Lane { made: Event::new(&here)?, past: Event::new(&here)?, weights: Vec::new() };
         let (used, stream) = (AtomicU64::new(0), Stream::new(&here)?);
-        Ok(Self { gpu, budget, used, stream, lane: Mutex::new(lane) })
+        Ok(Self { gpu, budget, used, stream, lane: Mutex::new(lane), refusal: Mutex::default() })
+    }
+
+    /// Notes why sums will lie on the host.
+    pub(super) fn refuse(&self, why: impl FnOnce() -> String) {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*refusal, Refusal::None) {
+            *refusal = Refusal::Noted(why());
+        }
+    }
+
+    /// Tells the log of what was refused first, once; not under the assembler's lock.
+    pub(super) fn tell_refusal(&self) {
+        let mut refusal = self.refusal.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*refusal, Refusal::Noted(_))
+            && let Refusal::Noted(why) = std::mem::replace(&mut *refusal, Refusal::Told)
+        {
+            drop(refusal);
+            let gpu = self.gpu.id();
+            tell(LogLevel::Info, || format!("predictions on GPU {gpu} are added on the host: {why}"));
+        }
     }
 
     /// Whether the GPU can add these rows of a prediction to sums on it.
@@ -88,14 +119,20 @@ impl Residence {
     pub(super) fn room(self: &Arc<Self>, bytes: usize) -> Result<Option<Resident>> {
         let here = self.gpu.enter()?;
         let more = |used: u64| used.checked_add(bytes as u64).filter(|&used| used <= self.budget);
-        if self.used.fetch_update(Relaxed, Relaxed, more).is_err() {
+        if let Err(used) = self.used.fetch_update(Relaxed, Relaxed, more) {
+            let room = self.budget.saturating_sub(used);
+            self.refuse(|| format!("sums of {bytes} bytes do not fit the {room} left of device_bytes"));
             return Ok(None);
         }
         let memory = match DeviceBuffer::new(&here, bytes) {
             Ok(memory) => memory,
             Err(error) => {
                 self.used.fetch_sub(bytes as u64, Relaxed);
-                return if error.kind() == ErrorKind::Memory { Ok(None) } else { Err(error) };
+                if error.kind() != ErrorKind::Memory {
+                    return Err(error);
+                }
+                self.refuse(|| format!("no memory there for sums of {bytes} bytes: {}", error.message()));
+                return Ok(None);
             }
         };
         let resident = Resident { residence: Arc::clone(self), memory, bytes, leaving: false };

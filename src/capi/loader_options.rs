@@ -379,6 +379,7 @@ impl vxf_loader_options {
             cast,
             categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
             chain: chain(self.transform)?,
+            ..LoaderOptions::default()
         })
     }
 }
