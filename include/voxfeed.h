@@ -1114,7 +1114,10 @@ typedef struct {
      * copied ahead of time: see vxf_batch_wait().
      */
     vxf_device device;
-    /** The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from. */
+    /**
+     * The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from;
+     * with VXF_DEVICE_CPU it is not looked at, and without a device it must be 0.
+     */
     int32_t device_id;
     /**
      * Within windows of so many samples of the epoch, those of one subject that lie near each other follow
@@ -1339,7 +1342,7 @@ typedef struct {
      * is F64 or U64. Such a prediction later on brings the subject's sums to the host for good.
      */
     vxf_device device;
-    /** The number of the CUDA device. */
+    /** The number of the CUDA device; not looked at with VXF_DEVICE_CPU, and 0 without a device. */
     int32_t device_id;
     /** The most bytes of sums on the device; 0: half of what it has free when the assembler is made. */
     uint64_t device_bytes;

@@ -59,6 +59,8 @@ int main(void) {
     dataset = small_dataset(1);
     EACH(vxf_sampler_options, vxf_sampler_options_init, kind, vxf_sampler_new(dataset, &o, &no_sampler));
     EACH(vxf_sampler_options, vxf_sampler_options_init, border, vxf_sampler_new(dataset, &o, &no_sampler));
+    EACH(vxf_loader_options, vxf_loader_options_init, device_id, vxf_loader_new(sampler, &o, &loader));
+    EACH(vxf_assembler_options, vxf_assembler_options_init, device_id, vxf_assembler_new(good, &o, &assembler));
     EACH(vxf_loader_options, vxf_loader_options_init, order, vxf_loader_new(sampler, &o, &loader));
     EACH(vxf_loader_options, vxf_loader_options_init, last_batch, vxf_loader_new(sampler, &o, &loader));
     EACH(vxf_loader_options, vxf_loader_options_init, on_error, vxf_loader_new(sampler, &o, &loader));
