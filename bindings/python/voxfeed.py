@@ -1281,7 +1281,10 @@ class Loader(_Object):
     or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
     "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
     group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
-    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
+    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away),
+    pinned_allocator (for "cuda" and "cuda_host": a pair allocate(bytes), which gives the address of pinned memory
+    aligned to 64, or None, and release(address, bytes), which takes it back on any thread once the loader and all its
+    batches are gone, but not when Python ends; the driver's where there is none).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError.
@@ -1294,8 +1297,11 @@ class Loader(_Object):
     _HELD_SECONDS = 5.0
 
     def __init__(self, sampler, **options):
-        handle, keep = _Handle(_Loader, _lib.loader_free), []
+        keep = []
         categories, transform = options.pop("categories", None), options.pop("transform", None)
+        pool = _Pool.of(options.pop("pinned_allocator", None))
+        handle = _Handle(_Loader, _lib.loader_free) if pool is None else _PooledHandle()
+        self._batch = _BatchHandle if pool is None else _PooledBatchHandle
         options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep)
         if transform is not None:
             transform = transform if isinstance(transform, Transform) else Transform(transform)
@@ -1308,7 +1314,15 @@ class Loader(_Object):
             for raw, one in zip(array, categories):
                 Category._of(one)._write(raw, keep)
             options.categories, options.category_count = array, len(categories)
-        _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
+        if pool is not None:
+            _PooledHandle.sweep()
+            options.pinned = ctypes.pointer(pool.raw)
+        try:
+            _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
+        except Error:
+            if pool is not None:
+                pool.reraise()
+            raise
         self._handle = handle
 
     def __len__(self):
@@ -1340,7 +1354,7 @@ class Loader(_Object):
             if _listener is not None:
                 # Before a batch is asked for: it would be lost to who is told and raises.
                 process_events()
-            handle, left = _BatchHandle(), self._SLICE_NS
+            handle, left = self._batch(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
             status = _lib.loader_next(self._own, left, byref(handle.pointer))
@@ -1390,11 +1404,14 @@ class Loader(_Object):
     def close(self, timeout=None):
         """Ends the threads, waiting at most timeout seconds, and lets go of the loader.
 
-        Returns whether all threads have ended; others end by themselves. Batches and views stay valid.
+        Returns whether all threads have ended; others end by themselves, with a pinned_allocator when its batches
+        have been let go of. Batches and views stay valid.
         """
         handle, self._handle = self._handle, None
         if handle is None:
             return True
+        if isinstance(handle, _PooledHandle) and handle.held > 0:
+            return False
         began = _clock()
         while True:
             left = self._SLICE_NS
@@ -1404,6 +1421,110 @@ class Loader(_Object):
                 return True
             if timeout is not None and _clock() - began >= timeout:
                 return False
+
+
+class _Pool(object):
+    """Pinned memory of the caller's own, as C asks for it."""
+
+    _known = {}
+
+    def __init__(self, allocate, release):
+        self._allocate, self._release, self._raised = allocate, release, threading.local()
+        self.raw = _PinnedAllocator(_PINNED_ALLOCATE(self._give), _PINNED_RELEASE(self._take), None)
+
+    @classmethod
+    def of(cls, pair):
+        """The pool of a pair of functions; kept for ever, since memory may come back long after its loader is gone."""
+        if pair is None:
+            return None
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(callable(one) for one in pair):
+            raise TypeError("pinned_allocator is %r, expected a pair of functions: allocate(bytes), "
+                            "release(address, bytes)" % (pair,))
+        return cls._known.setdefault(tuple(pair), cls(*pair))
+
+    def _give(self, size, _):
+        try:
+            address = self._allocate(size)
+            return None if address is None else _integer(getattr(address, "value", address), "address", 0, 2 ** 64 - 1)
+        except BaseException:
+            self._raised.info = sys.exc_info()
+            return None
+
+    def _take(self, address, size, _):
+        self._release(address, size)
+
+    def reraise(self):
+        """Raises what allocate has raised on this thread, if it has."""
+        raised = self._raised.__dict__.pop("info", None)
+        if raised is not None:
+            _raise(raised)
+
+
+class _PooledHandle(_Handle):
+    """A loader with a pool, which is freed when nobody holds a batch of it, and when Python ends not at all.
+
+    Else a batch that is let go of at the very end would give its memory back on a thread of the library's, which
+    cannot come into Python any more.
+    """
+
+    __slots__ = ()
+
+    _left, _ended = [], []
+
+    def __init__(self):
+        _Handle.__init__(self, _Loader, _lib.loader_free)
+
+    def __del__(self):
+        if self.pointer and not self._ended:
+            self._left.append(self.pointer)
+            self.sweep()
+
+    @property
+    def held(self):
+        """The batches that somebody holds; the loader is cancelled, so they do not become more."""
+        return self._held(self.pointer)
+
+    @staticmethod
+    def _held(pointer):
+        stats = _LoaderStats(struct_size=ctypes.sizeof(_LoaderStats))
+        _lib.loader_cancel(pointer)
+        _lib.loader_get_stats(pointer, byref(stats))
+        return stats.held
+
+    @classmethod
+    def sweep(cls):
+        """Frees the loaders that were let go of and have no batch out any more."""
+        waiting = []
+        while not cls._ended:
+            try:
+                pointer = cls._left.pop()
+            except IndexError:
+                break
+            try:
+                if cls._held(pointer) > 0:
+                    waiting.append(pointer)
+                    continue
+                # The memory has come back when this returns.
+                _lib.loader_close(pointer, -1)
+            except ForkedError:
+                pass
+            _lib.loader_free(pointer)
+        cls._left.extend(waiting)
+
+
+class _PooledBatchHandle(_BatchHandle):
+    """A batch of a loader with a pool."""
+
+    __slots__ = ()
+
+    _sweep = _PooledHandle.sweep
+
+    def __del__(self):
+        _BatchHandle.__del__(self)
+        self._sweep()
+
+
+atexit.register(_PooledHandle._ended.append, True)
 
 
 class _Batches(object):
