@@ -165,6 +165,7 @@ impl Assembler {
         let (view, _, memory, stream) = given;
         let takes = residence.takes(view, &addition.places, memory);
         let begun = self.begin(&addition, Some(residence).filter(|_| takes))?;
+        residence.tell_refusal();
         let stays = |_: &Ticket, sums: &Held| {
             let mut sums = lock(sums);
             if !takes {

@@ -12,6 +12,7 @@ use crate::device::{
     StreamHandle, add_part,
 };
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{LogLevel, tell};
 use crate::sys::AlignedBuffer;
 use crate::voxel::{DType, MAX_AXES};
 
@@ -27,6 +28,7 @@ pub(super) struct Residence {
     stream: Stream,
     lane: Mutex<Lane>,
     way_down: Mutex<WayDown>,
+    refusal: Mutex<Refusal>,
 }
 
 /// The memory of sums; what a subject gives back is kept for the next one.
@@ -45,6 +47,15 @@ struct WayDown {
     /// Past when everything was added.
     past: Event,
     download: Download,
+}
+
+/// Why sums first lay on the host after all, for the log: one line says it for the others too.
+#[derive(Debug, Default)]
+enum Refusal {
+    #[default]
+    None,
+    Noted(String),
+    Told,
 }
 
 /// What one call at a time uses.
@@ -91,7 +102,27 @@ impl Residence {
         let way_down = WayDown { past: Event::new(&here)?, download: Download::new(&here, None)? };
         let stream = Stream::new(&here)?;
         let (memory, lane, way_down) = (Mutex::default(), Mutex::new(lane), Mutex::new(way_down));
-        Ok(Self { gpu, budget, memory, stream, lane, way_down })
+        Ok(Self { gpu, budget, memory, stream, lane, way_down, refusal: Mutex::default() })
+    }
+
+    /// Notes why sums will lie on the host.
+    pub(super) fn refuse(&self, why: impl FnOnce() -> String) {
+        let mut refusal = lock(&self.refusal);
+        if matches!(*refusal, Refusal::None) {
+            *refusal = Refusal::Noted(why());
+        }
+    }
+
+    /// Tells the log of what was refused first, once; not under the assembler's lock.
+    pub(super) fn tell_refusal(&self) {
+        let mut refusal = lock(&self.refusal);
+        if matches!(*refusal, Refusal::Noted(_))
+            && let Refusal::Noted(why) = std::mem::replace(&mut *refusal, Refusal::Told)
+        {
+            drop(refusal);
+            let gpu = self.gpu.id();
+            tell(LogLevel::Info, || format!("predictions on GPU {gpu} are added on the host: {why}"));
+        }
     }
 
     /// Whether the GPU can add these rows of a prediction to sums on it.
@@ -125,6 +156,8 @@ impl Residence {
         let needed = bytes.max(1) as u64;
         let fits = |used: u64| used.checked_add(needed).is_some_and(|used| used <= self.budget);
         if !fits(memory.used) {
+            let room = self.budget.saturating_sub(memory.used);
+            self.refuse(|| format!("sums of {bytes} bytes do not fit the {room} left of device_bytes"));
             return Ok(None);
         }
         if !fits(memory.used.saturating_add(memory.kept_bytes())) {
@@ -140,7 +173,10 @@ impl Residence {
                 memory.lend(&new);
                 Ok(Some(new))
             }
-            Err(error) if error.kind() == ErrorKind::Memory => Ok(None),
+            Err(error) if error.kind() == ErrorKind::Memory => {
+                self.refuse(|| format!("no memory there for sums of {bytes} bytes: {}", error.message()));
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

@@ -14,6 +14,7 @@ use crate::capi::handle::{
     read_sized_or_default, write, write_sized,
 };
 use crate::capi::loader::vxf_loader;
+use crate::capi::loader_options::no_device_id;
 use crate::capi::status::vxf_status;
 use crate::capi::stream::{stream_of, vxf_stream};
 use crate::capi::tensor::{Given, vxf_device, vxf_dtype, vxf_sample, vxf_tensor};
@@ -94,7 +95,7 @@ pub struct vxf_assembler_options {
     /// is F64 or U64. Such a prediction later on brings the subject's sums to the host for good. What is taken
     /// leaves its memory there to later subjects, until the assembler is freed.
     pub device: vxf_device,
-    /// The number of the CUDA device.
+    /// The number of the CUDA device; not looked at with VXF_DEVICE_CPU, and 0 without a device.
     pub device_id: i32,
     /// The most bytes of sums on the device; 0: half of what it has free when the assembler is made.
     pub device_bytes: u64,
@@ -148,7 +149,8 @@ impl vxf_assembler_options {
         };
         let sigma = if self.sigma == 0.0 { 0.125 } else { self.sigma };
         let location = match self.device {
-            vxf_device::DEFAULT | vxf_device::CPU => Location::Host,
+            vxf_device::DEFAULT => no_device_id(self.device_id).map(|()| Location::Host)?,
+            vxf_device::CPU => Location::Host,
             vxf_device::CUDA => Location::Gpu(self.device_id),
             other => return Err(unknown("device", other.0)),
         };

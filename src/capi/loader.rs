@@ -79,7 +79,8 @@ pub unsafe extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64
 /// Waits for the next batch, in epoch order, at most timeout_ns nanoseconds; below 0 for ever, 0 not at all.
 ///
 /// Release the batch with vxf_batch_release(). Gives END after the epoch's last batch, TIMEOUT, CANCELLED;
-/// *out is then untouched. With every batch held by you there is nothing to wait for but your own release.
+/// *out is then untouched. With every batch held by you there is nothing to wait for but your own release: the
+/// log says so, once, when that has lasted 5 seconds, in one call or in several that follow each other.
 /// Errors: those of the batch's samples, in order, the message naming file and region; ERR_STATE before the
 /// first start; ERR_FORKED.
 #[unsafe(no_mangle)]

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::device::{Event, Gpu, Here, StreamHandle};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::log::{LogLevel, tell};
 
 /// The events that are made ahead: one for each stream that a caller is likely to use.
 const EVENTS_AHEAD: usize = 4;
@@ -108,6 +109,7 @@ impl Uses {
     /// nothing any more.
     pub fn retire(&self) {
         let mut state = self.lock();
+        let had_failed = state.failed.is_some();
         let State { streams, events, recorded, failed } = &mut *state;
         if streams.is_empty() {
             return;
@@ -124,6 +126,12 @@ impl Uses {
             Err(error) => *failed = Some(error),
         }
         streams.clear();
+        let lost = failed.as_ref().filter(|error| !had_failed && !is_the_end(error));
+        let line = lost.map(|error| lost_line(self.gpu.id(), error));
+        drop(state);
+        if let Some(line) = line {
+            tell(LogLevel::Warning, || line);
+        }
     }
 
     /// Records at once what a stream of ours has been given, in place of what was recorded before.
@@ -172,6 +180,21 @@ impl Uses {
         *recorded = 0;
         Ok(waited)
     }
+}
+
+/// Whether nothing is lost that anybody could use: the driver has gone as the process ends, or it is another's.
+fn is_the_end(error: &Error) -> bool {
+    /// CUDA_ERROR_DEINITIALIZED.
+    const DEINITIALIZED: i32 = 4;
+    error.kind() == ErrorKind::Forked || error.details().device_error == DEINITIALIZED
+}
+
+fn lost_line(gpu: i32, error: &Error) -> String {
+    format!(
+        "a batch's memory for GPU {gpu} cannot be used again, and each batch that comes to it fails: a stream that \
+         worked on it could not be recorded at its release: {}",
+        error.message()
+    )
 }
 
 /// The error of a use that could not be recorded: for good, since nobody can tell any more when it has ended.

@@ -3,6 +3,7 @@
 use crate::device::{Gpu, Kernels, Location};
 use crate::error::{Error, Result};
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
+use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
 use crate::sys::{Conversion, Stores, convert};
@@ -200,7 +201,26 @@ fn conversion(
         ))),
         (Cast::Auto, Some(_)) if stored.byte_len() >= program.dtype().byte_len() => Ok(None),
         // A driver without a compiler copies all the same.
-        (Cast::Auto, Some(_)) if !Kernels::are_compiled(&Gpu::open(gpu)?.enter()?)? => Ok(None),
+        (Cast::Auto, Some(_)) if !Kernels::are_compiled(&Gpu::open(gpu)?.enter()?)? => {
+            let (name, dtype) = (&wanted.name, program.dtype());
+            tell(LogLevel::Info, || {
+                format!(
+                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, for which \
+                     the driver compiles no kernels: VXF_CAST_DEVICE tells why"
+                )
+            });
+            Ok(None)
+        }
+        (Cast::Auto, None) => {
+            let (name, dtype) = (&wanted.name, program.dtype());
+            tell(LogLevel::Info, || {
+                format!(
+                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, which does \
+                     not make it with these steps"
+                )
+            });
+            Ok(None)
+        }
         (_, conversion) => Ok(conversion),
     }
 }

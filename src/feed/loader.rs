@@ -4,6 +4,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::feed::back_pressure::BackPressure;
 use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
 use crate::feed::pools::{Pools, Sizes};
@@ -12,6 +13,7 @@ use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
 use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, upload, worker};
+use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sampler};
 use crate::sys::{Process, core_count};
 
@@ -39,6 +41,7 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
+    pub(super) back_pressure: BackPressure,
     sizes: Sizes,
     /// What had been found in the cache, and what not, when the loader was made.
     cache_before: (u64, u64),
@@ -105,6 +108,7 @@ impl Loader {
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
             cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
+            back_pressure: BackPressure::new(pools.sizes.slots, options.held_limit),
             sizes: pools.sizes,
             threads,
             ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
@@ -225,12 +229,11 @@ impl Loader {
                 add(&shared.counters.waits, 1);
             }
             ring = match timeout.map(|limit| limit.saturating_sub(begun.elapsed())) {
-                None => shared.ready.wait(ring).unwrap_or_else(PoisonError::into_inner),
                 Some(left) if left.is_zero() => {
                     add_time(&shared.counters.wait_ns, begun.elapsed());
                     return Ok(Next::Timeout);
                 }
-                Some(left) => shared.ready.wait_timeout(ring, left).unwrap_or_else(PoisonError::into_inner).0,
+                left => shared.back_pressure.wait(shared, ring, left),
             };
         }
     }
@@ -342,9 +345,11 @@ fn let_go(memory: Memory) {
     let own = Arc::clone(&memory);
     let take = |memory: &Mutex<Option<Memory>>| memory.lock().unwrap_or_else(PoisonError::into_inner).take();
     let begun = std::thread::Builder::new().name("voxfeed-reaper".to_owned()).spawn(move || drop(take(&own)));
-    if begun.is_err() {
+    if let Err(cause) = begun {
         // Without a thread the memory is kept: a release does not wait.
         std::mem::forget(take(&memory));
+        let line = || format!("a batch's memory is kept for good: no thread can wait for its GPU: {cause}");
+        tell(LogLevel::Error, line);
     }
 }
 

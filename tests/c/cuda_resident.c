@@ -222,6 +222,7 @@ static void failures(void) {
     vxf_tensor into, prediction = host_tensor(VXF_DTYPE_F32, (void *)(uintptr_t)memory, 5, shape);
     vxf_assembler *host, *gpu;
     vxf_assembler_options options;
+    last_line told = {0, 0, ""};
     vxf_batch *batch;
     uint64_t subject;
     prediction.device = VXF_DEVICE_CUDA;
@@ -233,10 +234,17 @@ static void failures(void) {
     CHECK_STATUS(vxf_assembler_new(loader, &options, &gpu), VXF_STATUS_ERR_NO_DEVICE);
     options.device = VXF_DEVICE_CUDA_HOST;
     CHECK_STATUS(vxf_assembler_new(loader, &options, &gpu), VXF_STATUS_ERR_ARGUMENT);
-    /* The device has no memory left: the host adds. */
+    /* The device has no memory left: the host adds, and says so once for all subjects. */
+    OK(vxf_set_log(VXF_LOG_LEVEL_INFO, VXF_LOG_MODE_QUEUED, keep_line, &told));
     standin_fail("cuMemAlloc_v2", 0, CUDA_ERROR_OUT_OF_MEMORY);
     CHECK(one_epoch(VXF_BLEND_MEAN, 0, PLAIN) == 0);
     standin_fail("cuMemAlloc_v2", 0, CUDA_SUCCESS);
+    OK(vxf_process_events());
+    CHECK(told.count == 1 && told.level == VXF_LOG_LEVEL_INFO && strstr(told.line, "no memory there"));
+    CHECK(one_epoch(VXF_BLEND_MEAN, 2 * SUMS - 1, PLAIN) == ROWS_OF_ALL / SUBJECTS);
+    OK(vxf_process_events());
+    CHECK(told.count == 2 && strstr(told.line, "device_bytes") && strstr(told.line, "on the host"));
+    OK(vxf_set_log(0, 0, NULL, NULL));
     /* What cannot be brought to the host may come again. */
     gpu = assembler_of(VXF_BLEND_LAST, VXF_DEVICE_CUDA, SUMS);
     OK(vxf_loader_start(loader, 0));

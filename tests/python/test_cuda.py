@@ -271,6 +271,80 @@ class OnTheGpu(Case):
         with self.refused(BufferError):
             array.__dlpack__(dl_device=(2, 0))
 
+    def test_pinned_memory_may_come_from_a_pool_of_ones_own(self):
+        pool, taken, gone = {}, [], threading.Event()
+
+        def allocate(size):
+            # Of the driver, since copies are of pinned memory only.
+            address = ctypes.c_void_p()
+            self.assertEqual(driver.cuMemHostAlloc(ctypes.byref(address), ctypes.c_size_t(size), 1), 0)
+            pool[address.value] = size
+            return address.value
+
+        def release(address, size):
+            # The driver's functions want a context, which this thread may not have: the memory is kept.
+            taken.append(pool.pop(address) == size)
+            if not pool:
+                gone.set()
+
+        plain = loader_of(batch_size=2)
+        for device in ("cuda", "cuda_host"):
+            loader = loader_of(batch_size=2, device=device, device_id=self.device,
+                               pinned_allocator=(allocate, release))
+            self.assertEqual(sum(pool.values()), loader.stats().pinned_bytes)
+            for batch, expected in zip(loader.epoch(0), plain.epoch(0)):
+                self.same(batch.copy("images"), expected["images"])
+            batch = next(loader.epoch(1))
+            array = batch.array("images")
+            self.assertEqual(array._face["data"][0] in pool, device == "cuda_host")
+            del loader, batch
+            collect()
+            if device == "cuda_host":
+                self.assertFalse(gone.is_set())
+                self.assertGreater(len(pool), 0)
+            del array
+            collect()
+            self.assertTrue(gone.wait(60) and all(taken))
+            gone.clear()
+
+    def test_a_pool_may_be_in_use_when_python_ends(self):
+        code = ("import ctypes, sys, test_cuda, voxfeed\n"
+                "test_cuda.setUpModule()\n"
+                "def allocate(size):\n"
+                "    address = ctypes.c_void_p()\n"
+                "    test_cuda.driver.cuMemHostAlloc(ctypes.byref(address), ctypes.c_size_t(size), 1)\n"
+                "    return address.value\n"
+                "def release(address, size):\n"
+                "    pass\n"
+                "loader = test_cuda.loader_of(batch_size=2, device=sys.argv[1], pinned_allocator=(allocate, release))\n"
+                "array = next(loader.epoch(0)).array('images')\n"
+                "if sys.argv[2] == 'closed':\n"
+                "    loader.close()\n"
+                "if sys.argv[2] == 'gone':\n"
+                "    del loader\n")
+        for device in ("cuda", "cuda_host"):
+            for how in ("kept", "closed", "gone"):
+                self.assertEqual(run_python(code, device, how), (0, "", ""), (device, how))
+
+    def test_a_pool_that_cannot_is_told_of_by_its_own_words(self):
+        def broken(_):
+            raise KeyError("no pool today")
+
+        def leave(address, size):
+            raise AssertionError("nothing was given")
+
+        options = dict(device="cuda_host", device_id=self.device)
+        with self.assertRaises(KeyError):
+            loader_of(pinned_allocator=(broken, leave), **options)
+        with self.refused(voxfeed.OutOfMemoryError, "allocator"):
+            loader_of(pinned_allocator=(lambda _: None, leave), **options)
+        with self.refused(TypeError, "address"):
+            loader_of(pinned_allocator=(lambda _: "here", leave), **options)
+        with self.refused(voxfeed.ArgumentError, "allocator"):
+            loader_of(pinned_allocator=(broken, leave))
+        with self.refused(TypeError, "pair"):
+            loader_of(pinned_allocator=broken, **options)
+
     def test_loaders_tell_what_they_sent(self):
         stats = self.loader.stats()
         self.assertEqual(stats.uploads, 2)
