@@ -795,7 +795,8 @@ vxf_status vxf_batch_retain(const vxf_batch *batch, vxf_batch **out);
  * Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
  *
  * It waits for nothing. Work on streams that vxf_batch_wait() or vxf_batch_record_stream() was told of may
- * still be under way: the memory is used again when it is done. Other streams must be done before.
+ * still be under way: the memory is used again when it is done. Other streams must be done before. Where the driver
+ * does not tell of a stream any more, whoever fills the memory next waits for all that its device does.
  */
 void vxf_batch_release(vxf_batch *batch);
 
@@ -805,6 +806,15 @@ void vxf_batch_release(vxf_batch *batch);
  * NULL and (void *)1 are the legacy default stream, (void *)2 is the calling thread's own default stream: a
  * program that is compiled with CUDA_API_PER_THREAD_DEFAULT_STREAM must pass 2 for its stream 0. (void *)-1
  * is no stream but the host. A stream must live until the batches that it was used with are released.
+ *
+ * The default streams are those of the device that the batch or prediction lies on. A batch in pinned memory lies
+ * on none: there they are those of the calling thread's current device when the call is made, and of
+ * vxf_loader_options.device_id where the thread has none yet. Streams may be of any device, but of its primary
+ * context, which the CUDA runtime uses: a context of cuCtxCreate() may go while the library still asks for its work.
+ *
+ * Streams that are being captured into a CUDA graph are refused with ERR_STATE, as a batch's work would be kept in
+ * the graph and not done: name them before the capture begins, and release batches that they work on before, too.
+ * The library's own threads and calls disturb no capture of other streams, in any mode.
  */
 typedef void *vxf_stream;
 
@@ -813,7 +823,9 @@ typedef void *vxf_stream;
  *
  * Only the device waits, and this call for nothing, unless the stream is (void *)-1: then it returns when
  * the voxels are there. The stream is remembered as by vxf_batch_record_stream(). A batch in host memory is
- * there already. Errors: ERR_DEVICE where copying failed or the driver refuses the stream; ERR_FORKED.
+ * there already. Errors: ERR_ARGUMENT for a stream of a context that is not its device's primary one; ERR_STATE
+ * for one that is being captured into a graph; ERR_DEVICE where copying failed or the driver refuses the stream;
+ * ERR_FORKED.
  */
 vxf_status vxf_batch_wait(const vxf_batch *batch,
                           vxf_stream stream);
@@ -822,7 +834,7 @@ vxf_status vxf_batch_wait(const vxf_batch *batch,
  * Notes that a stream works on the batch: after the release its memory is used again when that is done.
  *
  * For further streams than the one that waited. In plain host memory it does nothing.
- * Errors: ERR_DEVICE where the driver refuses; ERR_FORKED.
+ * Errors: those of vxf_batch_wait().
  */
 vxf_status vxf_batch_record_stream(const vxf_batch *batch,
                                    vxf_stream stream);
@@ -1066,7 +1078,10 @@ typedef struct {
      * copied ahead of time: see vxf_batch_wait().
      */
     vxf_device device;
-    /** The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from. */
+    /**
+     * The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from, which
+     * streams of every device may then copy from.
+     */
     int32_t device_id;
     /**
      * Within windows of so many samples of the epoch, those of one subject that lie near each other follow

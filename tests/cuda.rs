@@ -121,6 +121,16 @@ fn default_streams_are_waited_for_whoever_releases() {
 }
 
 #[test]
+fn streams_of_other_devices_are_waited_for_where_they_are() {
+    Program::built("cuda_foreign").run();
+}
+
+#[test]
+fn captures_into_graphs_go_on_and_catch_no_batch() {
+    Program::built("cuda_capture").run();
+}
+
+#[test]
 fn callers_wait_for_nothing_and_keep_their_context() {
     Program::built("cuda_callers").run();
 }

@@ -1162,6 +1162,7 @@ class Batch(_Object):
 
         stream: its handle as an integer, or a stream of torch, CuPy, Numba or cuda.core; None and 1 are the legacy
         default stream, 2 is the thread's own, and with -1 the caller waits. On the host there is nothing to wait for.
+        For a batch in pinned memory the default streams are those of the thread's current GPU.
         """
         stream, handle = _stream(stream), self._own
         _lib.batch_wait(handle, stream)

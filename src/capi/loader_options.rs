@@ -204,7 +204,8 @@ pub struct vxf_loader_options {
     /// Where batches lie: in host memory, in pinned host memory, or on a CUDA device, to which they are
     /// copied ahead of time: see vxf_batch_wait().
     pub device: vxf_device,
-    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from.
+    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from, which
+    /// streams of every device may then copy from.
     pub device_id: i32,
     /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
     /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.

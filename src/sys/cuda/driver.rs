@@ -26,9 +26,11 @@ const OLDEST: i32 = 11040;
 
 /// The results that have a kind of their own.
 pub(super) const OUT_OF_MEMORY: i32 = 2;
+const DEINITIALIZED: i32 = 4;
 const NO_DEVICE: i32 = 100;
 const INVALID_DEVICE: i32 = 101;
 pub(super) const NOT_READY: i32 = 600;
+pub(super) const CAPTURE_IMPLICIT: i32 = 906;
 
 /// The results after which nothing works in this process any more: a kernel went wrong.
 const LOST: [i32; 13] = [214, 700, 702, 709, 710, 714, 715, 716, 717, 718, 719, 720, 721];
@@ -69,10 +71,14 @@ driver_functions! {
     cuDeviceGet = "cuDeviceGet"(*mut i32, i32);
     cuDeviceGetName = "cuDeviceGetName"(*mut c_char, i32, i32);
     cuDevicePrimaryCtxRetain = "cuDevicePrimaryCtxRetain"(*mut Handle, i32);
+    cuDevicePrimaryCtxGetState = "cuDevicePrimaryCtxGetState"(i32, *mut u32, *mut i32);
     cuCtxPushCurrent = "cuCtxPushCurrent_v2"(Handle);
     cuCtxPopCurrent = "cuCtxPopCurrent_v2"(*mut Handle);
+    cuCtxGetCurrent = "cuCtxGetCurrent"(*mut Handle);
     cuCtxSetCurrent = "cuCtxSetCurrent"(Handle);
     cuCtxGetDevice = "cuCtxGetDevice"(*mut i32);
+    cuCtxSynchronize = "cuCtxSynchronize"();
+    cuThreadExchangeStreamCaptureMode = "cuThreadExchangeStreamCaptureMode"(*mut i32);
     cuMemGetInfo = "cuMemGetInfo_v2"(*mut usize, *mut usize);
     cuMemHostAlloc = "cuMemHostAlloc"(*mut *mut c_void, usize, u32);
     cuMemFreeHost = "cuMemFreeHost"(*mut c_void);
@@ -82,6 +88,8 @@ driver_functions! {
     cuMemcpyDtoHAsync = "cuMemcpyDtoHAsync_v2"(*mut c_void, Address, usize, Handle);
     cuMemsetD8Async = "cuMemsetD8Async"(Address, u8, usize, Handle);
     cuStreamCreate = "cuStreamCreate"(*mut Handle, u32);
+    cuStreamGetCtx = "cuStreamGetCtx"(Handle, *mut Handle);
+    cuStreamIsCapturing = "cuStreamIsCapturing"(Handle, *mut i32);
     cuStreamDestroy = "cuStreamDestroy_v2"(Handle);
     cuStreamSynchronize = "cuStreamSynchronize"(Handle);
     cuStreamWaitEvent = "cuStreamWaitEvent"(Handle, Handle, u32);
@@ -95,6 +103,12 @@ driver_functions! {
     cuLaunchKernel = "cuLaunchKernel"(
         Handle, u32, u32, u32, u32, u32, u32, u32, Handle, *mut *mut c_void, *mut *mut c_void
     );
+}
+
+/// Whether an error says that nothing works on memory of a device's any more, as far as this process can tell.
+pub fn is_all_over(error: &Error) -> bool {
+    let code = error.details().device_error;
+    error.kind() == ErrorKind::Forked || code == DEINITIALIZED || LOST.contains(&code)
 }
 
 /// The driver, started; looked for once, on the first call.

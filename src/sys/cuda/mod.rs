@@ -15,6 +15,7 @@ mod stream;
 pub use adder::{Adding, Part, add_part};
 pub use context::{Context, Current, device_count};
 pub use converter::{Converter, Mirrored, Statistics, Voxels};
+pub use driver::is_all_over;
 pub use event::Event;
 pub use kernels::Kernels;
 pub use memory::{DeviceBuffer, LentMemory, PinnedAllocator, PinnedBuffer};

@@ -4,7 +4,7 @@ use std::ffi::c_void;
 
 use crate::error::{Error, Result};
 use crate::sys::RowBuffer;
-use crate::sys::cuda::driver::Handle;
+use crate::sys::cuda::driver::{CAPTURE_IMPLICIT, Handle};
 use crate::sys::cuda::{Context, Current, DeviceBuffer, LentMemory, PinnedBuffer};
 
 /// Not ordered with the legacy default stream.
@@ -22,6 +22,28 @@ impl StreamHandle {
     /// Whether it is another stream on every thread.
     pub fn is_of_each_thread(self) -> bool {
         self.0 == 2
+    }
+
+    /// Whether it is one of the numbers, which mean a stream of whichever context is current.
+    pub fn is_default(self) -> bool {
+        self.0 <= 2
+    }
+
+    /// Refuses a stream that is being captured into a graph: what it is given would run later, or never.
+    ///
+    /// # Errors
+    /// `State` where it is, or, for the legacy stream, where one is that comes before and after it; `Device`.
+    pub fn check_not_captured(self, current: &Current) -> Result<()> {
+        let (driver, mut status) = (current.context().driver, 0);
+        // SAFETY: who made the stream's handle promised that it lives, and the place for the result is ours.
+        let code = unsafe { (driver.cuStreamIsCapturing)(self.0, &raw mut status) };
+        if code == CAPTURE_IMPLICIT || (code == 0 && status != 0) {
+            return Err(Error::state(
+                "the stream is being captured into a CUDA graph, where work is kept and not done: do this before \
+                 the capture begins or after it has ended",
+            ));
+        }
+        driver.check("cuStreamIsCapturing", code)
     }
 
     /// The stream that the driver knows by this handle.
@@ -78,8 +100,8 @@ impl Stream {
             return Ok(());
         }
         let driver = current.context().driver;
-        // SAFETY: both have that many bytes; freeing pinned or device memory waits for copies by the driver's
-        // own rule, and the slots of which it is memory wait for their events before that.
+        // SAFETY: both have that many bytes, and the caller keeps them, as said above: the driver may free memory
+        // without waiting for copies, so who frees it waits.
         let code = unsafe {
             (driver.cuMemcpyHtoDAsync)(into.address(), from.address().cast_const().cast(), len, self.raw)
         };
@@ -151,11 +173,13 @@ impl Stream {
 
     /// Begins to fill a device's memory with zeros, and does not wait.
     ///
+    /// The caller keeps it until that is past.
+    ///
     /// # Errors
     /// `Device` where the driver refuses.
     pub fn clear(&self, current: &Current, memory: &DeviceBuffer) -> Result<()> {
         let driver = current.context().driver;
-        // SAFETY: the memory has that many bytes; freeing it waits for this by the driver's own rule.
+        // SAFETY: the memory has that many bytes, and the caller keeps it, as said above.
         let code = unsafe { (driver.cuMemsetD8Async)(memory.address(), 0, memory.byte_len(), self.raw) };
         driver.check("cuMemsetD8Async", code)
     }
