@@ -240,7 +240,7 @@ typedef struct {
     vxf_dtype dtype;
     /** Where the memory lies; for a tensor that you pass, 0 means host memory. */
     vxf_device device;
-    /** The device's number, 0 for host memory. */
+    /** The device's number, 0 for host memory; for a tensor that you pass, -1 is the one that the driver knows. */
     int32_t device_id;
     /** The first element. */
     void *data;
@@ -1362,8 +1362,13 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
  * prediction in host memory does as well; vxf_assembler_free() waits for what is still added. After
  * ERR_DEVICE samples of the batch may be lost, and their subjects stay incomplete.
  *
- * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
- * was added before could not be brought, which taking, saving and next_complete tell as well, once.
+ * The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
+ * -1, and the stream one of the same device.
+ *
+ * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_ARGUMENT also for memory of another device
+ * or that the driver does not know, and for a stream of another device; ERR_STATE also for a stream that is being
+ * captured into a graph; ERR_DEVICE also where a prediction that was added before could not be brought, which
+ * taking, saving and next_complete tell as well, once.
  */
 vxf_status vxf_assembler_add_async(vxf_assembler *assembler,
                                    const vxf_batch *batch,

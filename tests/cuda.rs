@@ -131,6 +131,11 @@ fn captures_into_graphs_go_on_and_catch_no_batch() {
 }
 
 #[test]
+fn a_prediction_that_is_elsewhere_is_refused_before_it_is_read() {
+    Program::built("cuda_lent").run();
+}
+
+#[test]
 fn callers_wait_for_nothing_and_keep_their_context() {
     Program::built("cuda_callers").run();
 }

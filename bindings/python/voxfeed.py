@@ -1452,9 +1452,9 @@ class Assembler(_Object):
             _lib.assembler_add(self._own, batch._own, byref(tensor))
         else:
             tensor = _described(face, "prediction", 2)
-            # The face does not name the device.
+            # The face does not name the device; the driver does.
             device = getattr(prediction, "__dlpack_device__", None)
-            tensor.device_id = device()[1] if device else 0
+            tensor.device_id = device()[1] if device else -1
             stream = face.get("stream") if stream is None else stream
             _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 

@@ -75,6 +75,8 @@ static void captured_streams_are_refused(vxf_device device) {
     standin_capture(stream, CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
     REFUSED(vxf_batch_wait(batch, stream), VXF_STATUS_ERR_STATE, "captured");
     REFUSED(vxf_batch_record_stream(batch, stream), VXF_STATUS_ERR_STATE, "captured");
+    REFUSED(vxf_assembler_add_async(host, batch, &prediction, stream), VXF_STATUS_ERR_STATE, "captured");
+    REFUSED(vxf_assembler_add_async(gpu, batch, &prediction, stream), VXF_STATUS_ERR_STATE, "captured");
     OK(vxf_batch_wait(batch, NULL));
     CHECK(standin_captured(stream) == 0);
     standin_capture(blocking, CU_STREAM_CAPTURE_MODE_GLOBAL);

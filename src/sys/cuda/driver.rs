@@ -79,6 +79,7 @@ driver_functions! {
     cuCtxGetDevice = "cuCtxGetDevice"(*mut i32);
     cuCtxSynchronize = "cuCtxSynchronize"();
     cuThreadExchangeStreamCaptureMode = "cuThreadExchangeStreamCaptureMode"(*mut i32);
+    cuPointerGetAttributes = "cuPointerGetAttributes"(u32, *mut i32, *mut *mut c_void, Address);
     cuMemGetInfo = "cuMemGetInfo_v2"(*mut usize, *mut usize);
     cuMemHostAlloc = "cuMemHostAlloc"(*mut *mut c_void, usize, u32);
     cuMemFreeHost = "cuMemFreeHost"(*mut c_void);
