@@ -93,6 +93,8 @@ driver_functions! {
     cuMemcpyDtoHAsync = "cuMemcpyDtoHAsync_v2"(*mut c_void, Address, usize, Handle);
     cuMemsetD8Async = "cuMemsetD8Async"(Address, u8, usize, Handle);
     cuStreamCreate = "cuStreamCreate"(*mut Handle, u32);
+    cuCtxGetStreamPriorityRange = "cuCtxGetStreamPriorityRange"(*mut i32, *mut i32);
+    cuStreamCreateWithPriority = "cuStreamCreateWithPriority"(*mut Handle, u32, i32);
     cuStreamGetCtx = "cuStreamGetCtx"(Handle, *mut Handle);
     cuStreamIsCapturing = "cuStreamIsCapturing"(Handle, *mut i32);
     cuStreamDestroy = "cuStreamDestroy_v2"(Handle);

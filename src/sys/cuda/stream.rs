@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use crate::error::{Error, Result};
 use crate::sys::RowBuffer;
 use crate::sys::cuda::driver::{CAPTURE_IMPLICIT, Handle};
-use crate::sys::cuda::{Context, Current, DeviceBuffer, LentMemory, PinnedBuffer};
+use crate::sys::cuda::{Context, Current, DeviceBuffer, Event, LentMemory, PinnedBuffer};
 
 /// Not ordered with the legacy default stream.
 const NON_BLOCKING: u32 = 1;
@@ -60,6 +60,8 @@ impl StreamHandle {
 pub struct Stream {
     context: &'static Context,
     raw: Handle,
+    /// What who waits for the stream waits for, asleep: the driver waits for a stream by asking again and again.
+    past: Event,
 }
 
 impl Stream {
@@ -68,12 +70,29 @@ impl Stream {
     /// # Errors
     /// `Device` or `Memory` where the driver makes none.
     pub fn new(current: &Current) -> Result<Self> {
-        let context = current.context();
+        let (context, past) = (current.context(), Event::new(current)?);
         let mut raw = 0;
         // SAFETY: the place for the result is ours.
         let code = unsafe { (context.driver.cuStreamCreate)(&raw mut raw, NON_BLOCKING) };
         context.driver.check("cuStreamCreate", code)?;
-        Ok(Self { context, raw })
+        Ok(Self { context, raw, past })
+    }
+
+    /// A stream whose kernels come before those of other streams that wait for a place on the device.
+    ///
+    /// # Errors
+    /// As [`Stream::new`].
+    pub fn urgent(current: &Current) -> Result<Self> {
+        let (context, past) = (current.context(), Event::new(current)?);
+        let (driver, mut raw) = (context.driver, 0);
+        let (mut least, mut greatest) = (0, 0);
+        // SAFETY: the places for the results are ours.
+        let code = unsafe { (driver.cuCtxGetStreamPriorityRange)(&raw mut least, &raw mut greatest) };
+        driver.check("cuCtxGetStreamPriorityRange", code)?;
+        // SAFETY: the place for the result is ours.
+        let code = unsafe { (driver.cuStreamCreateWithPriority)(&raw mut raw, NON_BLOCKING, greatest) };
+        driver.check("cuStreamCreateWithPriority", code)?;
+        Ok(Self { context, raw, past })
     }
 
     /// Its handle, for events.
@@ -189,6 +208,9 @@ impl Stream {
     /// # Errors
     /// `Device` where work failed.
     pub fn synchronize(&self, current: &Current) -> Result<()> {
+        if self.past.record(current, self.handle()).is_ok() {
+            return self.past.synchronize(current);
+        }
         let driver = current.context().driver;
         // SAFETY: the stream is ours.
         driver.check("cuStreamSynchronize", unsafe { (driver.cuStreamSynchronize)(self.raw) })
