@@ -289,7 +289,7 @@ typedef struct {
     vxf_dtype dtype;
     /** Where the memory lies; for a tensor that you pass, 0 means host memory. */
     vxf_device device;
-    /** The device's number, 0 for host memory. */
+    /** The device's number, 0 for host memory; for a tensor that you pass, -1 is the one that the driver knows. */
     int32_t device_id;
     /** The first element. */
     void *data;
@@ -844,7 +844,8 @@ vxf_status vxf_batch_retain(const vxf_batch *batch, vxf_batch **out);
  * Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
  *
  * It waits for nothing. Work on streams that vxf_batch_wait() or vxf_batch_record_stream() was told of may
- * still be under way: the memory is used again when it is done. Other streams must be done before.
+ * still be under way: the memory is used again when it is done. Other streams must be done before. Where the driver
+ * does not tell of a stream any more, whoever fills the memory next waits for all that its device does.
  */
 void vxf_batch_release(vxf_batch *batch);
 
@@ -854,6 +855,15 @@ void vxf_batch_release(vxf_batch *batch);
  * NULL and (void *)1 are the legacy default stream, (void *)2 is the calling thread's own default stream: a
  * program that is compiled with CUDA_API_PER_THREAD_DEFAULT_STREAM must pass 2 for its stream 0. (void *)-1
  * is no stream but the host. A stream must live until the batches that it was used with are released.
+ *
+ * The default streams are those of the device that the batch or prediction lies on. A batch in pinned memory lies
+ * on none: there they are those of the calling thread's current device when the call is made, and of
+ * vxf_loader_options.device_id where the thread has none yet. Streams may be of any device, but of its primary
+ * context, which the CUDA runtime uses: a context of cuCtxCreate() may go while the library still asks for its work.
+ *
+ * Streams that are being captured into a CUDA graph are refused with ERR_STATE, as a batch's work would be kept in
+ * the graph and not done: name them before the capture begins, and release batches that they work on before, too.
+ * The library's own threads and calls disturb no capture of other streams, in any mode.
  */
 typedef void *vxf_stream;
 
@@ -862,7 +872,9 @@ typedef void *vxf_stream;
  *
  * Only the device waits, and this call for nothing, unless the stream is (void *)-1: then it returns when
  * the voxels are there. The stream is remembered as by vxf_batch_record_stream(). A batch in host memory is
- * there already. Errors: ERR_DEVICE where copying failed or the driver refuses the stream; ERR_FORKED.
+ * there already. Errors: ERR_ARGUMENT for a stream of a context that is not its device's primary one; ERR_STATE
+ * for one that is being captured into a graph; ERR_DEVICE where copying failed or the driver refuses the stream;
+ * ERR_FORKED.
  */
 vxf_status vxf_batch_wait(const vxf_batch *batch,
                           vxf_stream stream);
@@ -871,7 +883,7 @@ vxf_status vxf_batch_wait(const vxf_batch *batch,
  * Notes that a stream works on the batch: after the release its memory is used again when that is done.
  *
  * For further streams than the one that waited. In plain host memory it does nothing.
- * Errors: ERR_DEVICE where the driver refuses; ERR_FORKED.
+ * Errors: those of vxf_batch_wait().
  */
 vxf_status vxf_batch_record_stream(const vxf_batch *batch,
                                    vxf_stream stream);
@@ -1119,8 +1131,9 @@ typedef struct {
      */
     vxf_device device;
     /**
-     * The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from;
-     * with VXF_DEVICE_CPU it is not looked at, and without a device it must be 0.
+     * The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from, which
+     * streams of every device may then copy from; with VXF_DEVICE_CPU it is not looked at, and without a device
+     * it must be 0.
      */
     int32_t device_id;
     /**
@@ -1213,8 +1226,8 @@ vxf_status vxf_loader_options_init(vxf_loader_options *options, size_t struct_si
  * The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
  * Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
  * entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
- * ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_DEVICE,
- * ERR_UNSUPPORTED.
+ * ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_FORKED where CUDA was
+ * started before a fork; ERR_DEVICE, ERR_UNSUPPORTED.
  */
 vxf_status vxf_loader_new(const vxf_sampler *sampler,
                           const vxf_loader_options *options,
@@ -1408,8 +1421,13 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
  * well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE
  * samples of the batch may be lost, and their subjects stay incomplete.
  *
- * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
- * was added before could not be brought, which taking, saving and next_complete tell as well, once.
+ * The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
+ * -1, and the stream one of the same device.
+ *
+ * Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_ARGUMENT also for memory of another device
+ * or that the driver does not know, and for a stream of another device; ERR_STATE also for a stream that is being
+ * captured into a graph; ERR_DEVICE also where a prediction that was added before could not be brought, which
+ * taking, saving and next_complete tell as well, once.
  */
 vxf_status vxf_assembler_add_async(vxf_assembler *assembler,
                                    const vxf_batch *batch,

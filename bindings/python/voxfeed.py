@@ -1169,6 +1169,7 @@ class Batch(_Object):
 
         stream: its handle as an integer, or a stream of torch, CuPy, Numba or cuda.core; None and 1 are the legacy
         default stream, 2 is the thread's own, and with -1 the caller waits. On the host there is nothing to wait for.
+        For a batch in pinned memory the default streams are those of the thread's current GPU.
         """
         stream, handle = _stream(stream), self._own
         _lib.batch_wait(handle, stream)
@@ -1602,9 +1603,9 @@ class Assembler(_Object):
             _lib.assembler_add(self._own, batch._own, byref(tensor))
         else:
             tensor = _described(face, "prediction", 2)
-            # The face does not name the device.
+            # The face does not name the device; the driver does.
             device = getattr(prediction, "__dlpack_device__", None)
-            tensor.device_id = device()[1] if device else 0
+            tensor.device_id = device()[1] if device else -1
             stream = face.get("stream") if stream is None else stream
             _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 

@@ -221,8 +221,13 @@ pub unsafe extern "C" fn vxf_assembler_add(
 /// well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE
 /// samples of the batch may be lost, and their subjects stay incomplete.
 ///
-/// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
-/// was added before could not be brought, which taking, saving and next_complete tell as well, once.
+/// The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
+/// -1, and the stream one of the same device.
+///
+/// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_ARGUMENT also for memory of another device
+/// or that the driver does not know, and for a stream of another device; ERR_STATE also for a stream that is being
+/// captured into a graph; ERR_DEVICE also where a prediction that was added before could not be brought, which
+/// taking, saving and next_complete tell as well, once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_add_async(
     assembler: *mut vxf_assembler,

@@ -48,8 +48,8 @@ pub unsafe extern "C" fn vxf_loader_options_init(
 /// The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
 /// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
 /// entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
-/// ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_DEVICE,
-/// ERR_UNSUPPORTED.
+/// ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_FORKED where CUDA was
+/// started before a fork; ERR_DEVICE, ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_new(
     sampler: *const vxf_sampler,

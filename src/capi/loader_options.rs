@@ -205,8 +205,9 @@ pub struct vxf_loader_options {
     /// Where batches lie: in host memory, in pinned host memory, or on a CUDA device, to which they are
     /// copied ahead of time: see vxf_batch_wait().
     pub device: vxf_device,
-    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from;
-    /// with VXF_DEVICE_CPU it is not looked at, and without a device it must be 0.
+    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from, which
+    /// streams of every device may then copy from; with VXF_DEVICE_CPU it is not looked at, and without a device
+    /// it must be 0.
     pub device_id: i32,
     /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
     /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.

@@ -373,6 +373,21 @@ class OnTheGpu(Case):
             self.same(there.take(subject), host.take(subject))
         self.assertTrue(there.next_complete() is None and list(host.complete()) == [])
 
+    def test_the_driver_knows_where_an_array_lies_that_does_not_say(self):
+        class Bare(object):
+            def __init__(self, array):
+                self.__cuda_array_interface__ = array.__cuda_array_interface__
+
+        self.batch.close()
+        plain, assembler = loader_of(batch_size=2), voxfeed.Assembler(self.loader)
+        host = voxfeed.Assembler(plain)
+        for batch, expected in zip(self.loader.epoch(1), plain.epoch(1)):
+            batch.wait(self.stream)
+            assembler.add(batch, Bare(batch.array("images")), self.stream)
+            host.add(expected, expected["images"])
+        for subject in list(host.complete()):
+            self.same(assembler.take(subject), host.take(subject))
+
     def test_a_device_that_is_not_there_is_an_error(self):
         with self.refused(voxfeed.NoDeviceError):
             voxfeed.Assembler(self.loader, device="cuda", device_id=17)

@@ -119,6 +119,7 @@ CUresult enter(int function, standin_entry details) {
     else if (function_needs[function] != ANY_TIME && !is_started) result = CUDA_ERROR_NOT_INITIALIZED;
     else if (function_needs[function] == IN_CONTEXT && !context) result = CUDA_ERROR_INVALID_CONTEXT;
     else if (function_needs[function] == IN_CONTEXT && context->broken) result = context->broken;
+    else if (function_needs[function] == IN_CONTEXT) result = forbidden_by_capture(function);
     script->called++;
     details.function = function_names[function];
     details.thread = standin_thread();

@@ -55,7 +55,7 @@ int standin_is_memory(uint64_t address, uint64_t bytes) {
     pthread_mutex_lock(&standin_lock);
     found = block_of(address, bytes);
     pthread_mutex_unlock(&standin_lock);
-    return bytes == 0 || found;
+    return bytes == 0 || (found && (found->place != ON_DEVICE || found->context == running));
 }
 
 static CUresult load(CUmodule *module, const void *image, CUresult result) {

@@ -131,6 +131,42 @@ static void bounds(void) {
     OK(cuCtxPopCurrent_v2(NULL));
 }
 
+/* What a capture forbids, whom, and what becomes of work. */
+static void captures(void) {
+    CUstream graph = standin_stream(context, CU_STREAM_NON_BLOCKING), blocking = standin_stream(context, 0);
+    CUcontext own = NULL;
+    CUevent event;
+    int status = 7, mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    uint64_t runs = standin_runs("cuMemset"), known = 0;
+    while (standin_violation(known)) known++;
+    OK(cuStreamGetCtx(graph, &own));
+    CHECK(own == context);
+    OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    standin_capture(graph, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    OK(cuStreamIsCapturing(graph, &status));
+    CHECK(status == 1);
+    OK(cuMemsetD8Async(memory, 1, 4, graph));
+    OK(cuEventRecord(event, graph));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    CHECK(mode == CU_STREAM_CAPTURE_MODE_GLOBAL && !standin_violation(known));
+    GIVES(cuEventQuery(event), CUDA_ERROR_CAPTURED_EVENT);
+    CHECK(standin_captured(graph) == 2 && standin_settle() && standin_runs("cuMemset") == runs);
+    standin_capture(blocking, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    GIVES(cuStreamIsCapturing(NULL, &status), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    CHECK(!standin_violation(known));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    GIVES(cuEventQuery(event), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    CHECK(standin_captured(blocking) == -1 && strstr(standin_violation(known), "cuEventQuery"));
+    OK(cuEventRecord(event, graph));
+    OK(cuEventSynchronize(event));
+    standin_capture(graph, CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(cuEventQuery(event));
+    GIVES(cuStreamWaitEvent(graph, event, 0), CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+    CHECK(standin_captured(graph) == -1);
+    OK(cuCtxSynchronize());
+    OK(cuEventDestroy_v2(event));
+}
+
 static void *on_another_thread(void *none) {
     CUcontext now = context;
     OK(cuCtxGetCurrent(&now));
@@ -181,6 +217,7 @@ int main(void) {
     kernels();
     bounds();
     accounts();
+    captures();
     ruin();
     return 0;
 }

@@ -64,6 +64,14 @@ void standin_mine(CUstream stream);
 void standin_do(CUcontext context, CUstream stream, void (*work)(void *), void *argument);
 void standin_finish(CUcontext context, CUstream stream);
 
+/* A context of a device that is not its primary one. */
+CUcontext standin_context(int device);
+
+/* Begins to capture a stream of the program's into a graph: what it is given is kept and not done. The end says how
+ * many operations were kept, and -1 where the capture was broken meanwhile. */
+void standin_capture(CUstream stream, int mode);
+long standin_captured(CUstream stream);
+
 /* A gate in a stream: what is enqueued after it waits until it is opened. */
 uint64_t standin_gate(CUcontext context, CUstream stream);
 void standin_open(uint64_t gate);
