@@ -68,8 +68,6 @@ void open_driver(int device) {
     CU(cuModuleGetFunction(&compare_kernel, module, "vxf_test_compare"));
 }
 
-void *driver_function(const char *name) { return dlsym(library, name); }
-
 void describe_device(int device, char *text, size_t bytes) {
     char name[128] = "";
     CUdevice number;

@@ -32,9 +32,6 @@ const char *error_name(CUresult result);
 /* Opens the driver and makes the device's primary context current; ends the program where there is none. */
 void open_driver(int device);
 
-/* A function of the driver that not every driver has, or NULL. */
-void *driver_function(const char *name);
-
 /* The device's name and the driver's version as a program would write them: "NVIDIA H200, driver for CUDA 12.8". */
 void describe_device(int device, char *text, size_t bytes);
 

@@ -1,7 +1,13 @@
 /* Captures of streams into graphs: what they forbid to whom, and what is told of them. What is captured is lost. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "inside.h"
+
+/* What a capture gives; nobody can run it. */
+struct CUgraph_st {
+    char unused;
+};
 
 /* What the thread may do while others capture. */
 static __thread int own_mode = CU_STREAM_CAPTURE_MODE_GLOBAL;
@@ -52,9 +58,56 @@ CUresult cuThreadExchangeStreamCaptureMode(int *mode) {
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS) {
         int before = own_mode;
-        own_mode = *mode;
+        if (!ignored_modes) own_mode = *mode;
         *mode = before;
     }
+    return leave(result);
+}
+
+static void begin(CUstream stream, int mode) {
+    stream->capture = CAPTURE_ACTIVE;
+    stream->capture_mode = mode;
+    stream->capturer = standin_thread();
+    stream->kept = 0;
+}
+
+/* How many operations were kept; -1 where the capture was broken. */
+static long end(CUstream stream) {
+    long kept = stream->capture == CAPTURE_ACTIVE ? stream->kept : -1;
+    stream->capture = CAPTURE_NONE;
+    return kept;
+}
+
+CUresult cuStreamBeginCapture_v2(CUstream stream, int mode) {
+    CUresult result = enter(AT_cuStreamBeginCapture_v2, (standin_entry){.stream = stream});
+    if (result == CUDA_SUCCESS && (mode < 0 || mode > CU_STREAM_CAPTURE_MODE_RELAXED)) result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && stream == stream->context->legacy) result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
+    if (result == CUDA_SUCCESS && stream->capture) result = CUDA_ERROR_ILLEGAL_STATE;
+    if (result == CUDA_SUCCESS) begin(stream, mode);
+    return leave(result);
+}
+
+/* A broken capture ends too, without a graph. */
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph) {
+    CUresult result = enter(AT_cuStreamEndCapture, (standin_entry){.stream = stream});
+    if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && !stream->capture) result = CUDA_ERROR_ILLEGAL_STATE;
+    if (result == CUDA_SUCCESS && stream->capture_mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+        stream->capturer != standin_thread())
+        result = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    if (result == CUDA_SUCCESS) {
+        int is_broken = end(stream) < 0;
+        *graph = is_broken ? NULL : malloc(sizeof **graph);
+        if (!*graph) result = is_broken ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return leave(result);
+}
+
+CUresult cuGraphDestroy(CUgraph graph) {
+    CUresult result = enter(AT_cuGraphDestroy, (standin_entry){0});
+    if (result == CUDA_SUCCESS && !graph) result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS) free(graph);
     return leave(result);
 }
 
@@ -70,18 +123,14 @@ CUresult cuStreamIsCapturing(CUstream stream, int *status) {
 
 void standin_capture(CUstream stream, int mode) {
     pthread_mutex_lock(&standin_lock);
-    stream->capture = CAPTURE_ACTIVE;
-    stream->capture_mode = mode;
-    stream->capturer = standin_thread();
-    stream->kept = 0;
+    begin(stream, mode);
     pthread_mutex_unlock(&standin_lock);
 }
 
 long standin_captured(CUstream stream) {
     long kept;
     pthread_mutex_lock(&standin_lock);
-    kept = stream->capture == CAPTURE_ACTIVE ? stream->kept : -1;
-    stream->capture = CAPTURE_NONE;
+    kept = end(stream);
     pthread_mutex_unlock(&standin_lock);
     return kept;
 }

@@ -58,6 +58,7 @@ CUresult cuDriverGetVersion(int *version) {
     E(CUDA_ERROR_INVALID_CONTEXT, "invalid device context")                           \
     E(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed")                         \
     E(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle")                           \
+    E(CUDA_ERROR_ILLEGAL_STATE, "the operation cannot be performed in the present state") \
     E(CUDA_ERROR_NOT_FOUND, "named symbol not found")                                 \
     E(CUDA_ERROR_NOT_READY, "device not ready")                                       \
     E(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered")         \
@@ -72,6 +73,7 @@ CUresult cuDriverGetVersion(int *version) {
     E(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency created on uncaptured work in another stream") \
     E(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "operation would make the legacy stream depend on a capturing blocking stream") \
     E(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream") \
+    E(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "attempt to terminate a thread-local capture sequence from another thread") \
     E(CUDA_ERROR_UNKNOWN, "unknown error")
 
 #define ERROR_NAME(error, text) case error: return #error;

@@ -22,7 +22,7 @@ static const int function_needs[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NEEDS)};
 
 script scripts[FUNCTIONS];
 int blocked_threads;
-int ignored_waits, ignored_retires, ignored_synchronizations;
+int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 uint64_t most_pinned = (uint64_t)1 << 30, most_on_device = (uint64_t)1 << 30;
 
 static thread threads[THREADS];
@@ -94,6 +94,7 @@ __attribute__((constructor)) static void read_environment(void) {
     ignored_waits = ignored && !strcmp(ignored, "wait");
     ignored_retires = ignored && !strcmp(ignored, "retire");
     ignored_synchronizations = ignored && !strcmp(ignored, "host");
+    ignored_modes = ignored && !strcmp(ignored, "mode");
 }
 
 __attribute__((destructor)) void standin_go(void) {

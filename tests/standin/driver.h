@@ -11,6 +11,7 @@ typedef struct CUstream_st *CUstream;
 typedef struct CUevent_st *CUevent;
 typedef struct CUmod_st *CUmodule;
 typedef struct CUfunc_st *CUfunction;
+typedef struct CUgraph_st *CUgraph;
 typedef unsigned long long CUdeviceptr;
 
 enum {
@@ -27,6 +28,7 @@ enum {
     CUDA_ERROR_INVALID_CONTEXT = 201,
     CUDA_ERROR_INVALID_PTX = 218,
     CUDA_ERROR_INVALID_HANDLE = 400,
+    CUDA_ERROR_ILLEGAL_STATE = 401,
     CUDA_ERROR_NOT_FOUND = 500,
     CUDA_ERROR_NOT_READY = 600,
     CUDA_ERROR_ILLEGAL_ADDRESS = 700,
@@ -41,6 +43,7 @@ enum {
     CUDA_ERROR_STREAM_CAPTURE_ISOLATION = 905,
     CUDA_ERROR_STREAM_CAPTURE_IMPLICIT = 906,
     CUDA_ERROR_CAPTURED_EVENT = 907,
+    CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD = 908,
     CUDA_ERROR_UNKNOWN = 999
 };
 
@@ -91,7 +94,10 @@ enum { ANY_TIME, STARTED, IN_CONTEXT };
     F(cuStreamCreateWithPriority, IN_CONTEXT) \
     F(cuStreamDestroy_v2, IN_CONTEXT)   \
     F(cuStreamGetCtx, IN_CONTEXT)       \
+    F(cuStreamBeginCapture_v2, IN_CONTEXT) \
+    F(cuStreamEndCapture, IN_CONTEXT)   \
     F(cuStreamIsCapturing, IN_CONTEXT)  \
+    F(cuGraphDestroy, STARTED)          \
     F(cuStreamQuery, IN_CONTEXT)        \
     F(cuStreamSynchronize, IN_CONTEXT)  \
     F(cuStreamWaitEvent, IN_CONTEXT)    \
@@ -142,7 +148,10 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags);
 CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority);
 CUresult cuStreamDestroy_v2(CUstream stream);
 CUresult cuStreamGetCtx(CUstream stream, CUcontext *context);
+CUresult cuStreamBeginCapture_v2(CUstream stream, int mode);
+CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph);
 CUresult cuStreamIsCapturing(CUstream stream, int *status);
+CUresult cuGraphDestroy(CUgraph graph);
 CUresult cuStreamQuery(CUstream stream);
 CUresult cuStreamSynchronize(CUstream stream);
 CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags);

@@ -86,7 +86,7 @@ extern struct CUevent_st events[EVENTS];
 extern block blocks[BLOCKS];
 extern uint64_t most_pinned, most_on_device;
 extern int blocked_threads;
-extern int ignored_waits, ignored_retires, ignored_synchronizations;
+extern int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 
 /* Calls: `enter` locks, counts and logs, and says why the call fails, if it does; `leave` unlocks. */
 CUresult enter(int function, standin_entry details);

@@ -13,7 +13,8 @@
  *   STANDIN_FAIL=cuX:3:2  the calls of cuX fail with 2 after three that do not
  *   STANDIN_RUN_FAIL=cuX:3:700  the operation of cuX fails on the device after three that do not
  *   STANDIN_IGNORE=wait   one of: wait (of the program's streams), retire (waits of all other streams), host
- *                         (cuEventSynchronize returns at once): the mutations that tests must notice
+ *                         (cuEventSynchronize returns at once), mode (of threads beside captures): the mutations
+ *                         that tests must notice
  */
 #ifndef STANDIN_H
 #define STANDIN_H
