@@ -208,7 +208,7 @@ typedef void (*vxf_log)(vxf_log_level level, const char *line, void *user_data);
  * Sets who is told the lines of this level and of those that matter more; NULL for nobody, as at first.
  *
  * There is one for the whole process. Lines are about what no call returns: what the library has decided by
- * itself, memory that a device can no longer use, batches that are all held while one is waited for. With the
+ * itself, batches that are all held while one is waited for, memory that is never given back. With the
  * variable VXF_LOG (error, warn or info) they are printed to the standard error besides.
  *
  * When it returns, calls of the function that was set before have ended, on whichever thread, so its
@@ -1418,8 +1418,8 @@ vxf_status vxf_assembler_add(vxf_assembler *assembler,
  * where memory of another size has to make room within device_bytes. The memory may be changed by later work
  * on the same stream, as above. A subject is then told as complete when all is enqueued. Taking and saving
  * wait for the device and bring the sums down through pinned memory, and a prediction in host memory does as
- * well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE
- * samples of the batch may be lost, and their subjects stay incomplete.
+ * well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE samples of the batch may be lost,
+ * and their subjects stay incomplete.
  *
  * The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
  * -1, and the stream one of the same device.

@@ -218,8 +218,8 @@ pub unsafe extern "C" fn vxf_assembler_add(
 /// where memory of another size has to make room within device_bytes. The memory may be changed by later work
 /// on the same stream, as above. A subject is then told as complete when all is enqueued. Taking and saving
 /// wait for the device and bring the sums down through pinned memory, and a prediction in host memory does as
-/// well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE
-/// samples of the batch may be lost, and their subjects stay incomplete.
+/// well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE samples of the batch may be lost,
+/// and their subjects stay incomplete.
 ///
 /// The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
 /// -1, and the stream one of the same device.

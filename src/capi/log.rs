@@ -93,7 +93,7 @@ fn listener(
 /// Sets who is told the lines of this level and of those that matter more; NULL for nobody, as at first.
 ///
 /// There is one for the whole process. Lines are about what no call returns: what the library has decided by
-/// itself, memory that a device can no longer use, batches that are all held while one is waited for. With the
+/// itself, batches that are all held while one is waited for, memory that is never given back. With the
 /// variable VXF_LOG (error, warn or info) they are printed to the standard error besides.
 ///
 /// When it returns, calls of the function that was set before have ended, on whichever thread, so its

@@ -7,6 +7,7 @@ use crate::device::{
 };
 use crate::error::{Error, Result};
 use crate::feed::layout::Layout;
+use crate::log::{LogLevel, tell};
 use crate::plan::Sample;
 use crate::sys::{RowBuffer, RowMemory};
 
@@ -143,11 +144,18 @@ impl Memory {
     }
 }
 
+/// Memory is kept where nobody says when it is no longer read.
+fn tell_of_kept_memory() {
+    tell(LogLevel::Error, || {
+        "a batch's memory is kept for good: the driver does not say when its GPU is done with it".to_owned()
+    });
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         if self.uses.as_ref().is_some_and(|uses| !uses.end()) {
-            // Nobody says when the memory is no longer read: it is kept.
             std::mem::forget((std::mem::take(&mut self.buffers), std::mem::take(&mut self.statistics)));
+            tell_of_kept_memory();
         }
     }
 }
@@ -159,9 +167,9 @@ impl Drop for GpuSlot {
         });
         let is_whole = whole.map_or_else(|error| is_all_over(&error), |()| true);
         if !self.uses.end() || !is_whole {
-            // As above.
             let made_of = (std::mem::take(&mut self.stored), std::mem::take(&mut self.statistics));
             std::mem::forget((std::mem::take(&mut self.buffers), made_of));
+            tell_of_kept_memory();
         }
     }
 }

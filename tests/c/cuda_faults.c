@@ -131,16 +131,18 @@ static void *open_when_waited_for(void *gate) {
     return NULL;
 }
 
-/* Likewise who frees it; and where even that cannot be waited for, the memory is kept. */
+/* Likewise who frees it; and where even that cannot be waited for, the memory is kept, and the log says so. */
 static void memory_is_not_freed_early(CUresult refused) {
     vxf_loader_options options = loader_options(VXF_DEVICE_CUDA_HOST, 0, 1);
     CUstream stream = standin_stream(context, CU_STREAM_NON_BLOCKING);
     vxf_loader *loader = begun(sampler, &options);
     vxf_batch *batch = next_batch(loader);
     vxf_tensor tensor = tensor_of(batch, 0);
+    last_line told = {0, 0, ""};
     CUdeviceptr memory;
     pthread_t thread;
     uint64_t gate, kept;
+    OK(vxf_set_log(VXF_LOG_LEVEL_ERROR, VXF_LOG_MODE_QUEUED, keep_line, &told));
     DRIVER(cuCtxPushCurrent_v2(context));
     DRIVER(cuMemAlloc_v2(&memory, all->len[0]));
     OK(vxf_batch_wait(batch, stream));
@@ -156,6 +158,9 @@ static void memory_is_not_freed_early(CUresult refused) {
     if (!refused) pthread_join(thread, NULL);
     kept = standin_holds().pinned_blocks;
     CHECK(refused ? kept == CATEGORIES : kept == 0);
+    OK(vxf_process_events());
+    CHECK(refused ? told.count == 1 && strstr(told.line, "kept for good") : told.count == 0);
+    OK(vxf_set_log(0, 0, NULL, NULL));
     standin_open(gate);
     standin_finish(context, stream);
     CHECK(memcmp((void *)memory, all->bytes[0][0], all->len[0]) == 0);
