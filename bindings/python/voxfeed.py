@@ -1284,9 +1284,9 @@ class Loader(_Object):
     "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
     group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
     other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away),
-    pinned_allocator (for "cuda" and "cuda_host": a pair allocate(bytes), which gives the address of pinned memory
-    aligned to 64, or None, and release(address, bytes), which takes it back on any thread once the loader and all its
-    batches are gone, but not when Python ends; the driver's where there is none).
+    pinned_allocator (for "cuda" and "cuda_host", in place of the driver's: a pair of allocate(bytes), which gives the
+    address of pinned memory aligned to 64, or None, and release(address, bytes), which takes it back on any thread once
+    the loader and all its batches are gone, but not when Python ends).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError. When the interpreter ends,
