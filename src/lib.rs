@@ -9,6 +9,7 @@ pub mod capi;
 pub mod device;
 pub mod error;
 pub mod feed;
+pub mod log;
 pub mod plan;
 pub mod prepare;
 pub mod random;

@@ -117,6 +117,29 @@ fn deflated_volumes_are_read_slab_by_slab_and_their_indexes_kept() {
 }
 
 #[test]
+fn the_log_tells_who_asked_when_and_where_he_asked() {
+    let program = Program::built("log");
+    program.run();
+    let printed = |word: &str| {
+        let output = program.command(&[]).env("VXF_LOG", word).arg("print").output().unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for word in ["", "off", "error"] {
+        assert_eq!(printed(word), "", "VXF_LOG={word}");
+    }
+    for word in ["warn", "info"] {
+        let line = printed(word);
+        assert!(
+            line.starts_with("voxfeed: warning: ") && line.lines().count() == 1,
+            "VXF_LOG={word}: {line}"
+        );
+    }
+    let lines = printed("loud");
+    assert!(lines.lines().count() == 2 && lines.contains("VXF_LOG is \"loud\""), "{lines}");
+}
+
+#[test]
 fn handles_may_be_freed_in_any_order_and_from_any_thread() {
     Program::built("destroy").run();
 }

@@ -121,6 +121,21 @@ fn default_streams_are_waited_for_whoever_releases() {
 }
 
 #[test]
+fn streams_of_other_devices_are_waited_for_where_they_are() {
+    Program::built("cuda_foreign").run();
+}
+
+#[test]
+fn captures_into_graphs_go_on_and_catch_no_batch() {
+    Program::built("cuda_capture").run();
+}
+
+#[test]
+fn a_prediction_that_is_elsewhere_is_refused_before_it_is_read() {
+    Program::built("cuda_lent").run();
+}
+
+#[test]
 fn callers_wait_for_nothing_and_keep_their_context() {
     Program::built("cuda_callers").run();
 }
@@ -138,6 +153,11 @@ fn a_sealed_batch_is_sent_though_all_who_fill_wait() {
 #[test]
 fn voxels_become_on_the_gpu_what_the_host_makes_of_them() {
     Program::built("cuda_cast").run();
+}
+
+#[test]
+fn voxels_are_cast_on_the_host_where_the_driver_compiles_no_kernels() {
+    Program::built("cuda_jit").run();
 }
 
 #[test]
@@ -180,7 +200,29 @@ fn what_drivers_and_devices_lack_is_said_in_a_sentence() {
     let told = [
         ("", ("STANDIN_INIT", "100"), none, "CUDA_ERROR_NO_DEVICE"),
         ("", ("STANDIN_INIT", "999"), none, "CUDA_ERROR_UNKNOWN"),
-        ("", ("STANDIN_INIT", "803"), none, "803"),
+        ("", ("STANDIN_INIT", "34"), none, "toolkit's stub"),
+        ("", ("STANDIN_INIT", "802"), none, "fabric manager"),
+        ("", ("STANDIN_INIT", "803"), none, "different versions"),
+        ("", ("STANDIN_INIT", "804"), none, "LD_LIBRARY_PATH"),
+        ("", ("STANDIN_INIT", "3"), "0 devices; VXF_STATUS_ERR_FORKED (3)", "spawn processes"),
+        (
+            "",
+            ("STANDIN_FAIL", "cuDevicePrimaryCtxRetain:0:46"),
+            "2 devices; VXF_STATUS_ERR_DEVICE (46)",
+            "another has it",
+        ),
+        (
+            "",
+            ("STANDIN_FAIL", "cuMemHostAlloc:0:220"),
+            "2 devices; VXF_STATUS_ERR_DEVICE (220)",
+            "lost: the device or its link",
+        ),
+        (
+            "",
+            ("STANDIN_FAIL", "cuMemHostAlloc:0:709"),
+            "2 devices; VXF_STATUS_ERR_DEVICE (709)",
+            "destroyed or reset",
+        ),
         ("", ("CUDA_VISIBLE_DEVICES", ""), none, "CUDA_ERROR_NO_DEVICE"),
         ("", ("CUDA_VISIBLE_DEVICES", "7"), none, "CUDA_ERROR_NO_DEVICE"),
         ("", ("STANDIN_DEVICES", "0"), none, "CUDA_ERROR_NO_DEVICE"),
@@ -200,6 +242,8 @@ fn what_drivers_and_devices_lack_is_said_in_a_sentence() {
             assert!(said.starts_with(beginning) && said.contains(part), "{variable:?} {place}: {said}");
         }
     }
+    let said = program.run_with(&["host"], &[("STANDIN_FAIL", "cuMemHostAlloc:0:720")]);
+    assert!(said.contains("(720)") && !said.contains("lost"), "{said}");
 }
 
 #[test]
@@ -211,6 +255,10 @@ fn a_driver_without_a_function_or_none_at_all_is_said_so() {
         assert!(said.contains(function) && said.contains("too old"), "{said}");
     }
     let program = Program::of(&source, &[]);
-    std::fs::write(program.folder.path().join("libcuda.so.1"), "no library").unwrap();
-    assert!(program.run_with(&[], &[]).starts_with("0 devices; VXF_STATUS_ERR_NO_DEVICE"));
+    for (content, reason) in [([b'?'; 100].as_slice(), "invalid ELF header"), (&[], "file too short")] {
+        std::fs::write(program.folder.path().join("libcuda.so.1"), content).unwrap();
+        let said = program.run_with(&[], &[]);
+        assert!(said.starts_with("0 devices; VXF_STATUS_ERR_NO_DEVICE"), "{said}");
+        assert!(said.contains("cannot be opened") && said.contains(reason), "{said}");
+    }
 }

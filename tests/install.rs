@@ -39,12 +39,23 @@ fn configure(build: &Path, definitions: &[String]) -> Result<String, Box<dyn Err
     )
 }
 
-fn build_and_run_consumers(build: &Path) -> Outcome {
+fn build_and_run(build: &Path, programs: &[&str]) -> Outcome {
     output_of(Command::new("cmake").arg("--build").arg(build))?;
-    for program in ["consumer_c", "consumer_cpp"] {
+    for program in programs {
         assert_eq!(run(&build.join(program))?, expected_line(), "{program}");
     }
     Ok(())
+}
+
+fn build_and_run_consumers(build: &Path) -> Outcome {
+    build_and_run(build, &["consumer_c", "consumer_cpp"])
+}
+
+/// Where CUDA's toolkit and LibTorch are stood in for; CMake's own module for CUDA must not look further.
+fn standins(packages: &[&str]) -> Vec<String> {
+    let folder = top().join("tests/cmake/standin");
+    let places = packages.iter().map(|package| format!("-D{package}_DIR={}", folder.display()));
+    places.chain(["-DCMAKE_FIND_PACKAGE_PREFER_CONFIG=ON".to_owned()]).collect()
 }
 
 fn pkg_config(prefix: &Path, arguments: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
@@ -87,6 +98,41 @@ fn a_moved_installation_serves_cmake_and_pkg_config() -> Outcome {
 }
 
 #[test]
+fn components_look_for_what_they_need_and_only_when_asked() -> Outcome {
+    let room = tempfile::tempdir()?;
+    let prefix = installed_and_moved(room.path())?;
+    let asked = |name: &str, components: &str, packages: &[&str]| {
+        let build = room.path().join(name);
+        let mut definitions = standins(packages);
+        definitions.push(format!("-DVOXFEED_PREFIX={}", prefix.display()));
+        definitions.push(format!("-DVOXFEED_COMPONENTS={components}"));
+        configure(&build, &definitions).map(|said| (build, said))
+    };
+    let refused = |name: &str, components: &str, packages: &[&str]| match asked(name, components, packages) {
+        Ok((_, said)) => format!("not refused: {said}"),
+        Err(error) => error.to_string(),
+    };
+    let both = ["CUDAToolkit", "Torch"];
+
+    let (build, said) = asked("both", "COMPONENTS;cuda;torch", &both)?;
+    assert!(said.contains("component cuda: 'TRUE'") && said.contains("component torch: 'TRUE'"), "{said}");
+    build_and_run(&build, &["consumer_c", "consumer_cpp", "consumer_cuda", "consumer_torch"])?;
+
+    let (build, said) = asked("none", "", &both)?;
+    assert!(said.contains("component cuda: ''") && said.contains("component torch: ''"), "{said}");
+    assert!(!fs::read_to_string(build.join("Makefile"))?.contains("consumer_cuda"));
+
+    let (_, said) = asked("optional", "COMPONENTS;torch;OPTIONAL_COMPONENTS;cuda;nonsense", &["Torch"])?;
+    assert!(said.contains("component cuda: 'FALSE'") && said.contains("component torch: 'TRUE'"), "{said}");
+
+    let lacking = refused("lacking", "COMPONENTS;torch", &[]);
+    assert!(lacking.contains("Torch"), "{lacking}");
+    let unknown = refused("unknown", "COMPONENTS;cuda;cupy", &both);
+    assert!(unknown.contains("has no component 'cupy': there are cuda and torch"), "{unknown}");
+    Ok(())
+}
+
+#[test]
 fn an_installation_has_the_promised_layout() -> Outcome {
     let room = tempfile::tempdir()?;
     let prefix = installed_and_moved(room.path())?;
@@ -95,6 +141,7 @@ fn an_installation_has_the_promised_layout() -> Outcome {
         "include/voxfeed.h",
         "include/voxfeed.hpp",
         "lib/pkgconfig/voxfeed.pc",
+        "lib/cmake/voxfeed/voxfeedComponents.cmake",
         "lib/cmake/voxfeed/voxfeedConfig.cmake",
         "lib/cmake/voxfeed/voxfeedConfigVersion.cmake",
         "lib/cmake/voxfeed/voxfeedTargets-shared.cmake",
@@ -105,7 +152,11 @@ fn an_installation_has_the_promised_layout() -> Outcome {
     let link = |name: &str| fs::read_link(prefix.join("lib").join(name));
     assert_eq!(link("libvoxfeed.so")?, Path::new("libvoxfeed.so.0"));
     assert_eq!(link("libvoxfeed.so.0")?, PathBuf::from(format!("libvoxfeed.so.{version}")));
-    for file in ["lib/pkgconfig/voxfeed.pc", "lib/cmake/voxfeed/voxfeedTargets-shared.cmake"] {
+    for file in [
+        "lib/pkgconfig/voxfeed.pc",
+        "lib/cmake/voxfeed/voxfeedConfig.cmake",
+        "lib/cmake/voxfeed/voxfeedTargets-shared.cmake",
+    ] {
         let text = fs::read_to_string(prefix.join(file))?;
         assert!(
             !text.contains('@') && !text.contains("first"),
@@ -118,6 +169,12 @@ fn an_installation_has_the_promised_layout() -> Outcome {
 #[test]
 fn a_source_checkout_serves_add_subdirectory() -> Outcome {
     let room = tempfile::tempdir()?;
-    configure(room.path(), &[format!("-DVOXFEED_SOURCE={}", top().display())])?;
-    build_and_run_consumers(room.path())
+    let mut definitions = standins(&["CUDAToolkit", "Torch"]);
+    definitions.push(format!("-DVOXFEED_SOURCE={}", top().display()));
+    configure(&room.path().join("plain"), &definitions)?;
+    build_and_run_consumers(&room.path().join("plain"))?;
+
+    definitions.push("-DVOXFEED_BEFORE=CUDAToolkit;Torch".to_owned());
+    configure(&room.path().join("more"), &definitions)?;
+    build_and_run(&room.path().join("more"), &["consumer_c", "consumer_cuda", "consumer_torch"])
 }

@@ -25,6 +25,7 @@ Errors are subclasses of `Error`; values that Python itself refuses are TypeErro
 
 from __future__ import absolute_import, division, print_function
 
+import atexit
 import collections
 import ctypes
 import ctypes.util
@@ -32,8 +33,10 @@ import json
 import operator
 import os
 import sys
+import threading
 import time
 import warnings
+import weakref
 from ctypes import POINTER, byref, c_char_p, c_double, c_int32, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
 
 try:
@@ -79,6 +82,7 @@ _CHOICES = {
     "completeness": dict(complete=0, partial=1),
     "existing": dict(error=0, replace=1),
     "look": dict(auto=0, grey=1, labels=2),
+    "log_level": dict(error=1, warning=2, info=3), "log_mode": dict(direct=0, queued=1),
     "status": dict(ok=0, end=1, timeout=2, not_ready=3, cancelled=4, err_internal=-1, err_argument=-2,
                    err_handle=-3, err_state=-4, err_unsupported=-5, err_memory=-6, err_range=-7,
                    err_not_found=-8, err_io=-9, err_format=-10, err_limit=-11, err_device=-12,
@@ -270,6 +274,7 @@ class _MontageColumn(ctypes.Structure):
 
 
 _PROGRESS = ctypes.CFUNCTYPE(c_int32, c_uint64, c_uint64, c_void_p)
+_LOG = ctypes.CFUNCTYPE(None, c_int32, c_char_p, c_void_p)
 
 
 def _functions():
@@ -286,6 +291,8 @@ def _functions():
         ("last_error_message", text, []),
         ("last_error_info", status, [p(_ErrorInfo)]),
         ("cuda_device_count", status, [p(c_int32)]),
+        ("set_log", status, [c_int32, c_int32, _LOG, c_void_p]),
+        ("process_events", status, []),
         ("dataset_options_init", status, [p(_DatasetOptions), size]),
         ("dataset_open", status, [text, p(_DatasetOptions), p(dataset)]),
         ("dataset_new", status, [p(_DatasetOptions), p(dataset)]),
@@ -1163,6 +1170,7 @@ class Batch(_Object):
 
         stream: its handle as an integer, or a stream of torch, CuPy, Numba or cuda.core; None and 1 are the legacy
         default stream, 2 is the thread's own, and with -1 the caller waits. On the host there is nothing to wait for.
+        For a batch in pinned memory the default streams are those of the thread's current GPU.
         """
         stream, handle = _stream(stream), self._own
         _lib.batch_wait(handle, stream)
@@ -1276,10 +1284,14 @@ class Loader(_Object):
     or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
     "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
     group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
-    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away).
+    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away),
+    pinned_allocator (for "cuda" and "cuda_host", in place of the driver's: a pair of allocate(bytes), which gives the
+    address of pinned memory aligned to 64, or None, and release(address, bytes), which takes it back on any thread once
+    the loader and all its batches are gone, but not when Python ends).
 
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
-    you hold or have views of counted. After a fork, calls in the child raise ForkedError.
+    you hold or have views of counted. After a fork, calls in the child raise ForkedError. When the interpreter ends,
+    loaders with batches on a GPU or in pinned memory are closed, before its driver goes.
     """
 
     _CHOICES = {"order": "order", "last_batch": "last_batch", "on_error": "on_error", "ragged": "ragged",
@@ -1287,10 +1299,16 @@ class Loader(_Object):
     # ctypes calls cannot be interrupted, so Ctrl-C is noticed between calls of this length.
     _SLICE_NS = 200 * 1000 * 1000
     _HELD_SECONDS = 5.0
+    # How long the end of the interpreter waits for the threads of all loaders.
+    _END_SECONDS = 1.0
+    _on_gpus = weakref.WeakSet()
 
     def __init__(self, sampler, **options):
-        handle, keep = _Handle(_Loader, _lib.loader_free), []
+        keep = []
         categories, transform = options.pop("categories", None), options.pop("transform", None)
+        pool = _Pool.of(options.pop("pinned_allocator", None))
+        handle = _Handle(_Loader, _lib.loader_free) if pool is None else _PooledHandle()
+        self._batch = _BatchHandle if pool is None else _PooledBatchHandle
         options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep)
         if transform is not None:
             transform = transform if isinstance(transform, Transform) else Transform(transform)
@@ -1303,8 +1321,18 @@ class Loader(_Object):
             for raw, one in zip(array, categories):
                 Category._of(one)._write(raw, keep)
             options.categories, options.category_count = array, len(categories)
-        _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
+        if pool is not None:
+            _PooledHandle.sweep()
+            options.pinned = ctypes.pointer(pool.raw)
+        try:
+            _lib.loader_new(sampler._own, byref(options), byref(handle.pointer))
+        except Error:
+            if pool is not None:
+                pool.reraise()
+            raise
         self._handle = handle
+        if _DEVICES.get(options.device, "cpu") != "cpu":
+            self._on_gpus.add(self)
 
     def __len__(self):
         out = c_uint64()
@@ -1332,7 +1360,10 @@ class Loader(_Object):
         """
         began, warned = _clock(), False
         while True:
-            handle, left = _BatchHandle(), self._SLICE_NS
+            if _listener is not None:
+                # Before a batch is asked for: it would be lost to who is told and raises.
+                process_events()
+            handle, left = self._batch(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
             status = _lib.loader_next(self._own, left, byref(handle.pointer))
@@ -1382,11 +1413,14 @@ class Loader(_Object):
     def close(self, timeout=None):
         """Ends the threads, waiting at most timeout seconds, and lets go of the loader.
 
-        Returns whether all threads have ended; others end by themselves. Batches and views stay valid.
+        Returns whether all threads have ended; others end by themselves, with a pinned_allocator when its batches
+        have been let go of. Batches and views stay valid.
         """
         handle, self._handle = self._handle, None
         if handle is None:
             return True
+        if isinstance(handle, _PooledHandle) and handle.held > 0:
+            return False
         began = _clock()
         while True:
             left = self._SLICE_NS
@@ -1396,6 +1430,124 @@ class Loader(_Object):
                 return True
             if timeout is not None and _clock() - began >= timeout:
                 return False
+
+    @classmethod
+    def _close_all(cls):
+        """Ends the threads that use a GPU's driver, which does not outlive the process's end as they would."""
+        end = _clock() + cls._END_SECONDS
+        for loader in list(cls._on_gpus):
+            try:
+                loader.close(max(0.0, end - _clock()))
+            except Error:
+                # The threads of a loader that was made before a fork are not this process's.
+                pass
+
+
+atexit.register(Loader._close_all)
+
+
+class _Pool(object):
+    """Pinned memory of the caller's own, as C asks for it."""
+
+    _known = {}
+
+    def __init__(self, allocate, release):
+        self._allocate, self._release, self._raised = allocate, release, threading.local()
+        self.raw = _PinnedAllocator(_PINNED_ALLOCATE(self._give), _PINNED_RELEASE(self._take), None)
+
+    @classmethod
+    def of(cls, pair):
+        """The pool of a pair of functions; kept for ever, since memory may come back long after its loader is gone."""
+        if pair is None:
+            return None
+        if not isinstance(pair, (tuple, list)) or len(pair) != 2 or not all(callable(one) for one in pair):
+            raise TypeError("pinned_allocator is %r, expected a pair of functions: allocate(bytes), "
+                            "release(address, bytes)" % (pair,))
+        return cls._known.setdefault(tuple(pair), cls(*pair))
+
+    def _give(self, size, _):
+        try:
+            address = self._allocate(size)
+            return None if address is None else _integer(getattr(address, "value", address), "address", 0, 2 ** 64 - 1)
+        except BaseException:
+            self._raised.info = sys.exc_info()
+            return None
+
+    def _take(self, address, size, _):
+        self._release(address, size)
+
+    def reraise(self):
+        """Raises what allocate has raised on this thread, if it has."""
+        raised = self._raised.__dict__.pop("info", None)
+        if raised is not None:
+            _raise(raised)
+
+
+class _PooledHandle(_Handle):
+    """A loader with a pool, which is freed when nobody holds a batch of it, and when Python ends not at all.
+
+    Else a batch that is let go of at the very end would give its memory back on a thread of the library's, which
+    cannot come into Python any more.
+    """
+
+    __slots__ = ()
+
+    _left, _ended = [], []
+
+    def __init__(self):
+        _Handle.__init__(self, _Loader, _lib.loader_free)
+
+    def __del__(self):
+        if self.pointer and not self._ended:
+            self._left.append(self.pointer)
+            self.sweep()
+
+    @property
+    def held(self):
+        """The batches that somebody holds; the loader is cancelled, so they do not become more."""
+        return self._held(self.pointer)
+
+    @staticmethod
+    def _held(pointer):
+        stats = _LoaderStats(struct_size=ctypes.sizeof(_LoaderStats))
+        _lib.loader_cancel(pointer)
+        _lib.loader_get_stats(pointer, byref(stats))
+        return stats.held
+
+    @classmethod
+    def sweep(cls):
+        """Frees the loaders that were let go of and have no batch out any more."""
+        waiting = []
+        while not cls._ended:
+            try:
+                pointer = cls._left.pop()
+            except IndexError:
+                break
+            try:
+                if cls._held(pointer) > 0:
+                    waiting.append(pointer)
+                    continue
+                # The memory has come back when this returns.
+                _lib.loader_close(pointer, -1)
+            except ForkedError:
+                pass
+            _lib.loader_free(pointer)
+        cls._left.extend(waiting)
+
+
+class _PooledBatchHandle(_BatchHandle):
+    """A batch of a loader with a pool."""
+
+    __slots__ = ()
+
+    _sweep = _PooledHandle.sweep
+
+    def __del__(self):
+        _BatchHandle.__del__(self)
+        self._sweep()
+
+
+atexit.register(_PooledHandle._ended.append, True)
 
 
 class _Batches(object):
@@ -1453,9 +1605,9 @@ class Assembler(_Object):
             _lib.assembler_add(self._own, batch._own, byref(tensor))
         else:
             tensor = _described(face, "prediction", 2)
-            # The face does not name the device.
+            # The face does not name the device; the driver does.
             device = getattr(prediction, "__dlpack_device__", None)
-            tensor.device_id = device()[1] if device else 0
+            tensor.device_id = device()[1] if device else -1
             stream = face.get("stream") if stream is None else stream
             _lib.assembler_add_async(self._own, batch._own, byref(tensor), _stream(stream))
 
@@ -1613,3 +1765,66 @@ def cuda_device_count():
     out = c_int32()
     _lib.cuda_device_count(byref(out))
     return out.value
+
+
+class _Listener(object):
+    """Who is told of the log's lines; the library calls `function`, so that must live as long as it is set."""
+
+    def __init__(self, told, is_direct):
+        self.told, self.is_direct, self.lines = told, is_direct, collections.deque()
+        self.function = _LOG(self._hear)
+
+    def _hear(self, level, line, _):
+        line = (_LOG_LEVELS[level], _text(line))
+        if self.is_direct:
+            self.told(*line)
+        else:
+            # Told when the library is left again: there what it raises goes where it should.
+            self.lines.append(line)
+
+    def tell(self):
+        while True:
+            try:
+                line = self.lines.popleft()
+            except IndexError:
+                return
+            self.told(*line)
+
+
+_LOG_LEVELS = dict((number, word) for word, number in _CHOICES["log_level"].items())
+_listener, _setting = None, threading.Lock()
+
+
+def set_log(told, level="info", mode="queued"):
+    """Sets who is told of what is no error and would otherwise happen in silence; None for nobody, as at first.
+
+    told(level, line) gets "error" (something is lost), "warning" (it goes on, but not as you want it to) or "info"
+    (what the library has decided by itself), and one line of text: lines of this level and those that matter more.
+
+    mode "queued": lines wait, 256 at most, and are told in process_events() and wherever a batch is waited for, on
+    the thread that does that; what told raises is raised there. "direct": told is called at once, on any thread, must
+    be quick and may not use voxfeed; what it raises is printed.
+    There is one for the whole process. Errors: StateError inside told, where mode is "direct".
+    """
+    global _listener
+    if told is not None and not callable(told):
+        raise TypeError("told is %r, expected something to be called with a level and a line" % (told,))
+    least, mode = _choice("log_level", level, "level"), _choice("log_mode", mode, "mode")
+    # Inside a direct listener this raises, and so nobody waits for the lock that waits for the listener to end.
+    _lib.process_events()
+    with _setting:
+        new = None if told is None else _Listener(told, mode == _CHOICES["log_mode"]["direct"])
+        _lib.set_log(least, mode, _LOG() if new is None else new.function, None)
+        _listener = new
+
+
+# No thread of the library may come back to an interpreter that has ended.
+atexit.register(set_log, None)
+
+
+def process_events():
+    """Tells the lines of the log that wait, on this thread. What the function of set_log raises is raised here."""
+    _lib.process_events()
+    listener = _listener
+    if listener is not None:
+        listener.tell()

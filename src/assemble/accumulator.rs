@@ -79,7 +79,10 @@ impl Accumulator {
         channels: usize,
         samples: u64,
     ) -> Result<Option<Self>> {
-        if options.sum_dtype() != DType::F32 || shape.ndim() > MOST_AXES {
+        let (dtype, ndim) = (options.sum_dtype(), shape.ndim());
+        if dtype != DType::F32 || ndim > MOST_AXES {
+            let why = || format!("it adds sums of f32 in up to {MOST_AXES} axes, not of {dtype} in {ndim}");
+            residence.refuse(why);
             return Ok(None);
         }
         let numbers = Numbers::F32(Sums::elsewhere(options, shape, channels, samples, pool)?);

@@ -100,8 +100,9 @@ impl Assembler {
     /// subject's sums lie on the GPU they are added to there, and the same holds of that.
     ///
     /// # Errors
-    /// Those of [`Assembler::add`]; `NoDevice` or `Device` where the GPU or its driver fails, for this
-    /// prediction or one before it; what was to be added on the GPU is lost then.
+    /// Those of [`Assembler::add`]; `Argument` where the memory is not that GPU's, or the stream another's;
+    /// `State` where the stream is being captured into a graph; `NoDevice` or `Device` where the GPU or its
+    /// driver fails, for this prediction or one before it; what was to be added on the GPU is lost then.
     pub fn add_from_gpu(
         &self,
         samples: &[Sample],
@@ -112,7 +113,7 @@ impl Assembler {
         let view = View::over(prediction, memory.byte_len(), samples.len())?;
         self.options.check_channels(view.channels)?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
-        let given = (&view, prediction, memory, stream);
+        let given = (&view, prediction, memory.found(stream)?, stream);
         match &self.residence {
             Some(residence) => self.add_there(residence, given, addition),
             None => self.bring(given, addition, None),
@@ -124,6 +125,7 @@ impl Assembler {
         let (view, _, memory, stream) = given;
         let takes = residence.takes(view, &addition.places, memory);
         let begun = self.begin(&addition, Some(residence).filter(|_| takes))?;
+        residence.tell_refusal();
         let stays = |_: &Ticket, sums: &Held| {
             let mut sums = lock(sums);
             if !takes {

@@ -39,6 +39,8 @@ struct Queue {
     idle: Vec<Landing>,
     /// Those that exist, idle or not.
     landings: usize,
+    /// Those that others took the place of, for the thread to drop: freeing pinned memory may wait for the GPU.
+    replaced: Vec<Landing>,
     coming: VecDeque<Coming>,
     /// Whether the thread works on one that it has taken from `coming`.
     busy: bool,
@@ -175,7 +177,10 @@ impl Incoming {
                 let landing = queue.idle.swap_remove(place);
                 return Ok((queue, landing));
             }
-            if queue.landings >= MOST && queue.idle.pop().is_some() {
+            if queue.landings >= MOST
+                && let Some(replaced) = queue.idle.pop()
+            {
+                queue.replaced.push(replaced);
                 queue.landings -= 1;
             }
             if queue.landings < MOST {
@@ -272,10 +277,14 @@ fn serve(shared: &Shared) {
         queue.busy = false;
         queue.failed = queue.failed.take().or(added.err());
         queue.idle.push(landing);
+        let replaced = std::mem::take(&mut queue.replaced);
         shared.changed.notify_all();
+        drop(queue);
+        drop(replaced);
     }
     let mut queue = shared.lock();
-    let gone = (std::mem::take(&mut queue.idle), std::mem::take(&mut queue.lanes));
+    let (idle, replaced) = (std::mem::take(&mut queue.idle), std::mem::take(&mut queue.replaced));
+    let gone = (idle, replaced, std::mem::take(&mut queue.lanes));
     drop(queue);
     drop(gone);
 }

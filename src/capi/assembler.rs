@@ -14,6 +14,7 @@ use crate::capi::handle::{
     read_sized_or_default, write, write_sized,
 };
 use crate::capi::loader::vxf_loader;
+use crate::capi::loader_options::no_device_id;
 use crate::capi::status::vxf_status;
 use crate::capi::stream::{stream_of, vxf_stream};
 use crate::capi::tensor::{Given, vxf_device, vxf_dtype, vxf_sample, vxf_tensor};
@@ -93,9 +94,10 @@ pub struct vxf_assembler_options {
     /// Predictions there are then added there by vxf_assembler_add_async(); results are the same bit for bit.
     /// It is decided when a subject's first prediction comes: sums lie in host memory as ever where they do not
     /// fit, are not F32, have more than three spatial axes, or the first prediction is not on this device, or
-    /// is F64 or U64. Such a prediction later on brings the subject's sums to the host for good.
+    /// is F64 or U64. Such a prediction later on brings the subject's sums to the host for good. What is taken
+    /// leaves its memory there to later subjects, until the assembler is freed.
     pub device: vxf_device,
-    /// The number of the CUDA device.
+    /// The number of the CUDA device; not looked at with VXF_DEVICE_CPU, and 0 without a device.
     pub device_id: i32,
     /// The most bytes of sums on the device; 0: half of what it has free when the assembler is made.
     pub device_bytes: u64,
@@ -159,7 +161,8 @@ impl vxf_assembler_options {
         };
         let sigma = if self.sigma == 0.0 { 0.125 } else { self.sigma };
         let location = match self.device {
-            vxf_device::DEFAULT | vxf_device::CPU => Location::Host,
+            vxf_device::DEFAULT => no_device_id(self.device_id).map(|()| Location::Host)?,
+            vxf_device::CPU => Location::Host,
             vxf_device::CUDA => Location::Gpu(self.device_id),
             other => return Err(unknown("device", other.0)),
         };
@@ -223,14 +226,20 @@ pub unsafe extern "C" fn vxf_assembler_add(
 /// every sample of the epoch was added. Taking and saving wait for them too.
 ///
 /// Where a subject's sums lie on the prediction's device (vxf_assembler_options.device), a kernel adds it there
-/// on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1. The
-/// memory may be changed by later work on the same stream, as above. A subject is then told as complete when
-/// all is enqueued. Taking and saving wait for the device and bring the sums down through pinned memory, and a
-/// prediction in host memory does as well; vxf_assembler_free() waits for what is still added. After
-/// ERR_DEVICE samples of the batch may be lost, and their subjects stay incomplete.
+/// on a stream of the assembler's: nothing comes to the host and nobody is waited for, but for (void *)-1 and
+/// where memory of another size has to make room within device_bytes. The memory may be changed by later work
+/// on the same stream, as above. A subject is then told as complete when all is enqueued. Taking and saving
+/// wait for the device and bring the sums down through pinned memory, and a prediction in host memory does as
+/// well; vxf_assembler_free() waits for what is still added. After ERR_DEVICE samples of the batch may be lost,
+/// and their subjects stay incomplete.
 ///
-/// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_DEVICE also where a prediction that
-/// was added before could not be brought, which taking, saving and next_complete tell as well, once.
+/// The driver is asked where the memory lies before anything reads it: prediction->device_id must be that device, or
+/// -1, and the stream one of the same device.
+///
+/// Errors: those of vxf_assembler_add(), ERR_NO_DEVICE, ERR_MEMORY; ERR_ARGUMENT also for memory of another device
+/// or that the driver does not know, and for a stream of another device; ERR_STATE also for a stream that is being
+/// captured into a graph; ERR_DEVICE also where a prediction that was added before could not be brought, which
+/// taking, saving and next_complete tell as well, once.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_assembler_add_async(
     assembler: *mut vxf_assembler,

@@ -151,7 +151,8 @@ pub unsafe extern "C" fn vxf_batch_retain(batch: *const vxf_batch, out: *mut *mu
 /// Releases a handle; the last one gives the memory back to the loader. NULL is allowed.
 ///
 /// It waits for nothing. Work on streams that vxf_batch_wait() or vxf_batch_record_stream() was told of may
-/// still be under way: the memory is used again when it is done. Other streams must be done before.
+/// still be under way: the memory is used again when it is done. Other streams must be done before. Where the driver
+/// does not tell of a stream any more, whoever fills the memory next waits for all that its device does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_release(batch: *mut vxf_batch) {
     guard_silent(|| free(batch));

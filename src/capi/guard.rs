@@ -8,6 +8,7 @@ use std::sync::Once;
 use crate::capi::handle::Poison;
 use crate::capi::status::vxf_status;
 use crate::error::{Details, Error, Result};
+use crate::log::printed;
 
 /// The last failure of a thread.
 pub(super) struct LastError {
@@ -77,6 +78,8 @@ fn is_ours() -> bool {
 fn install_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
+        // Read here, where the host is calling, and not later on a thread of ours.
+        let _ = printed();
         let before = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info: &PanicHookInfo<'_>| {
             if is_ours() {

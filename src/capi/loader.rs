@@ -48,8 +48,8 @@ pub unsafe extern "C" fn vxf_loader_options_init(
 /// The loader keeps sampler, dataset and transform alive. Free with vxf_loader_free().
 /// Errors: ERR_ARGUMENT where options contradict each other or the data, ERR_NOT_FOUND for a category or
 /// entry that a subject lacks, ERR_MEMORY where the batches are more than the machine's memory,
-/// ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_DEVICE,
-/// ERR_UNSUPPORTED.
+/// ERR_NO_DEVICE where there is no driver, none that can be used, or not that device; ERR_FORKED where CUDA was
+/// started before a fork; ERR_DEVICE, ERR_UNSUPPORTED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_new(
     sampler: *const vxf_sampler,
@@ -79,7 +79,8 @@ pub unsafe extern "C" fn vxf_loader_len(loader: *const vxf_loader, out: *mut u64
 /// Waits for the next batch, in epoch order, at most timeout_ns nanoseconds; below 0 for ever, 0 not at all.
 ///
 /// Release the batch with vxf_batch_release(). Gives END after the epoch's last batch, TIMEOUT, CANCELLED;
-/// *out is then untouched. With every batch held by you there is nothing to wait for but your own release.
+/// *out is then untouched. With every batch held by you there is nothing to wait for but your own release: the
+/// log says so, once, when that has lasted 5 seconds, in one call or in several that follow each other.
 /// Errors: those of the batch's samples, in order, the message naming file and region; ERR_STATE before the
 /// first start; ERR_FORKED.
 #[unsafe(no_mangle)]
@@ -114,7 +115,9 @@ pub unsafe extern "C" fn vxf_loader_cancel(loader: *mut vxf_loader) -> vxf_statu
 
 /// Cancels and waits until the threads have ended, at most timeout_ns nanoseconds; below 0 for ever.
 ///
-/// Gives TIMEOUT where a thread still reads. The handle must still be freed.
+/// Gives TIMEOUT where a thread still reads. The handle must still be freed. Close loaders whose batches lie
+/// on a GPU, or in pinned memory, before the process ends: threads that use its driver while that goes may not
+/// survive it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_close(loader: *mut vxf_loader, timeout_ns: i64) -> vxf_status {
     guard(|| {

@@ -133,7 +133,8 @@ impl vxf_consumer {
 pub struct vxf_cast(pub i32);
 
 impl vxf_cast {
-    /// Category by category on the device where it can do that and fewer bytes are copied, else on the host.
+    /// Category by category on the device where it can do that and fewer bytes are copied, else on the host:
+    /// also where the driver has no compiler for the device.
     pub const AUTO: vxf_cast = vxf_cast(0);
     /// On the host, before they are copied.
     pub const HOST: vxf_cast = vxf_cast(1);
@@ -204,7 +205,9 @@ pub struct vxf_loader_options {
     /// Where batches lie: in host memory, in pinned host memory, or on a CUDA device, to which they are
     /// copied ahead of time: see vxf_batch_wait().
     pub device: vxf_device,
-    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from.
+    /// The number of the CUDA device; with VXF_DEVICE_CUDA_HOST, the one that pinned memory is had from, which
+    /// streams of every device may then copy from; with VXF_DEVICE_CPU it is not looked at, and without a device
+    /// it must be 0.
     pub device_id: i32,
     /// Within windows of so many samples of the epoch, those of one subject that lie near each other follow
     /// each other, so that a decoded chunk serves several; 0 leaves the order as it is, 1048576 is the most.
@@ -303,11 +306,22 @@ fn flag(field: &str, value: u32) -> Result<bool> {
 /// Where batches lie.
 fn location(device: vxf_device, id: i32) -> Result<Location> {
     match device {
-        vxf_device::DEFAULT | vxf_device::CPU => Ok(Location::Host),
+        vxf_device::DEFAULT => no_device_id(id).map(|()| Location::Host),
+        vxf_device::CPU => Ok(Location::Host),
         vxf_device::CUDA => Ok(Location::Gpu(id)),
         vxf_device::CUDA_HOST => Ok(Location::Pinned),
         other => Err(unknown("device", other.0)),
     }
+}
+
+/// Refuses the number of a device where none is named: who gives one has forgotten the other.
+pub(super) fn no_device_id(id: i32) -> Result<()> {
+    if id != 0 {
+        let text =
+            format!("device_id is {id}, but device is not set: say VXF_DEVICE_CUDA, or VXF_DEVICE_CPU");
+        return Err(Error::argument(text));
+    }
+    Ok(())
 }
 
 impl vxf_loader_options {
@@ -379,6 +393,7 @@ impl vxf_loader_options {
             cast,
             categories: categories.iter().map(vxf_category::parse).collect::<Result<_>>()?,
             chain: chain(self.transform)?,
+            ..LoaderOptions::default()
         })
     }
 }

@@ -16,6 +16,8 @@ pub mod status;
 
 pub mod library;
 
+pub mod log;
+
 pub mod tensor;
 
 pub mod dataset_options;

@@ -15,6 +15,15 @@ use crate::device::StreamHandle;
 /// NULL and (void *)1 are the legacy default stream, (void *)2 is the calling thread's own default stream: a
 /// program that is compiled with CUDA_API_PER_THREAD_DEFAULT_STREAM must pass 2 for its stream 0. (void *)-1
 /// is no stream but the host. A stream must live until the batches that it was used with are released.
+///
+/// The default streams are those of the device that the batch or prediction lies on. A batch in pinned memory lies
+/// on none: there they are those of the calling thread's current device when the call is made, and of
+/// vxf_loader_options.device_id where the thread has none yet. Streams may be of any device, but of its primary
+/// context, which the CUDA runtime uses: a context of cuCtxCreate() may go while the library still asks for its work.
+///
+/// Streams that are being captured into a CUDA graph are refused with ERR_STATE, as a batch's work would be kept in
+/// the graph and not done: name them before the capture begins, and release batches that they work on before, too.
+/// The library's own threads and calls disturb no capture of other streams, in any mode.
 pub type vxf_stream = *mut c_void;
 
 /// What stands for the host in place of a stream.
@@ -30,7 +39,9 @@ pub(super) fn stream_of(stream: vxf_stream) -> Option<StreamHandle> {
 ///
 /// Only the device waits, and this call for nothing, unless the stream is (void *)-1: then it returns when
 /// the voxels are there. The stream is remembered as by vxf_batch_record_stream(). A batch in host memory is
-/// there already. Errors: ERR_DEVICE where copying failed or the driver refuses the stream; ERR_FORKED.
+/// there already. Errors: ERR_ARGUMENT for a stream of a context that is not its device's primary one; ERR_STATE
+/// for one that is being captured into a graph; ERR_DEVICE where copying failed or the driver refuses the stream;
+/// ERR_FORKED.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_wait(batch: *const vxf_batch, stream: vxf_stream) -> vxf_status {
     guard_done(|| {
@@ -45,7 +56,7 @@ pub unsafe extern "C" fn vxf_batch_wait(batch: *const vxf_batch, stream: vxf_str
 /// Notes that a stream works on the batch: after the release its memory is used again when that is done.
 ///
 /// For further streams than the one that waited. In plain host memory it does nothing.
-/// Errors: ERR_DEVICE where the driver refuses; ERR_FORKED.
+/// Errors: those of vxf_batch_wait().
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_batch_record_stream(batch: *const vxf_batch, stream: vxf_stream) -> vxf_status {
     guard_done(|| {

@@ -79,7 +79,7 @@ pub struct vxf_tensor {
     pub dtype: vxf_dtype,
     /// Where the memory lies; for a tensor that you pass, 0 means host memory.
     pub device: vxf_device,
-    /// The device's number, 0 for host memory.
+    /// The device's number, 0 for host memory; for a tensor that you pass, -1 is the one that the driver knows.
     pub device_id: i32,
     /// The first element.
     pub data: *mut c_void,

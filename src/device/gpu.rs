@@ -1,6 +1,6 @@
 //! The GPUs of this machine.
 
-use crate::device::Here;
+use crate::device::{Here, StreamHandle};
 use crate::error::Result;
 use crate::sys::cuda::{Context, device_count};
 
@@ -18,6 +18,14 @@ pub struct Gpu {
     context: &'static Context,
 }
 
+impl PartialEq for Gpu {
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self.context, other.context)
+    }
+}
+
+impl Eq for Gpu {}
+
 impl Gpu {
     /// The GPU of this number.
     ///
@@ -33,6 +41,22 @@ impl Gpu {
     /// Those of [`Gpu::open`].
     pub fn any() -> Result<Self> {
         Ok(Self { context: Context::any()? })
+    }
+
+    /// The calling thread's GPU; none where it has none yet.
+    ///
+    /// # Errors
+    /// `Argument` where the thread uses a context that is not its device's primary one; `Device`.
+    pub fn of_thread() -> Result<Option<Self>> {
+        Ok(Context::of_thread()?.map(|context| Self { context }))
+    }
+
+    /// The GPU that a stream belongs to; a default stream's is the thread's.
+    ///
+    /// # Errors
+    /// As [`Gpu::of_thread`]; `Device` where the driver does not know the stream.
+    pub fn of_stream(here: &Here, stream: StreamHandle) -> Result<Self> {
+        Ok(Self { context: Context::of_stream(here, stream)? })
     }
 
     /// Its number.

@@ -10,8 +10,9 @@ mod pinned;
 mod uses;
 
 pub use crate::sys::cuda::{
-    Adding, Converter, Current as Here, DeviceBuffer, Event, LentMemory, Mirrored, Part, PinnedAllocator,
-    PinnedBuffer, Statistics as GivenStatistics, Stream, StreamHandle, Voxels, add_part,
+    Adding, Converter, Current as Here, DeviceBuffer, Event, Kernels, LentMemory, Mirrored, Part,
+    PinnedAllocator, PinnedBuffer, Statistics as GivenStatistics, Stream, StreamHandle, Voxels, add_part,
+    is_all_over,
 };
 pub use download::Download;
 pub use gpu::{Gpu, gpu_count};

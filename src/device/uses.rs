@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::device::{Event, Gpu, Here, StreamHandle};
+use crate::device::{Event, Gpu, Here, Location, StreamHandle, is_all_over};
 use crate::error::{Error, Result};
 
 /// The events that are made ahead: one for each stream that a caller is likely to use.
@@ -17,36 +17,50 @@ const EVENTS_AHEAD: usize = 4;
 #[derive(Debug)]
 pub struct Uses {
     gpu: Gpu,
+    memory: Location,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    streams: Vec<User>,
-    /// At least one for each stream; the first `recorded` are to be waited for.
-    events: Vec<Event>,
-    recorded: usize,
-    /// Why a stream could not be recorded.
-    failed: Option<Error>,
+    users: Vec<(User, Mark)>,
+    /// What must pass before the memory is used again.
+    recorded: Vec<Mark>,
+    spare: Vec<Mark>,
+    /// Where streams could not be recorded, and why.
+    missed: Vec<(Gpu, Error)>,
 }
 
-/// A stream that works on the memory, and the thread that said so.
+/// An event, and the GPU on whose streams it can be recorded.
+#[derive(Debug)]
+struct Mark {
+    gpu: Gpu,
+    event: Event,
+}
+
+/// A stream that works on the memory, the GPU that it belongs to, and the thread that said so.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct User {
+pub struct User {
     stream: StreamHandle,
+    gpu: Gpu,
     /// 0 where the stream is the same on all threads.
     thread: u64,
 }
 
 impl User {
-    fn of(stream: StreamHandle) -> Self {
-        Self { stream, thread: if stream.is_of_each_thread() { thread_number() } else { 0 } }
+    fn of(stream: StreamHandle, gpu: Gpu) -> Self {
+        Self { stream, gpu, thread: if stream.is_of_each_thread() { thread_number() } else { 0 } }
     }
 
-    /// The stream to be recorded by this thread: another thread's own can only be reached by way of the
+    /// Records what the stream has been given; another thread's own stream can only be reached by way of the
     /// legacy stream.
-    fn recorded(self) -> StreamHandle {
-        if self == Self::of(self.stream) { self.stream } else { StreamHandle::LEGACY }
+    fn record(self, event: &Event) -> Result<()> {
+        let is_own = self == Self::of(self.stream, self.gpu);
+        let stream = if is_own { self.stream } else { StreamHandle::LEGACY };
+        let here = self.gpu.enter()?;
+        // In a capture the event would be a part of the graph, and tell nothing.
+        stream.check_not_captured(&here)?;
+        event.record(&here, stream)
     }
 }
 
@@ -64,16 +78,61 @@ fn thread_number() -> u64 {
     })
 }
 
+impl State {
+    /// An event for streams of a GPU; made where none was made ahead.
+    fn mark(&mut self, gpu: Gpu) -> Result<Mark> {
+        match self.spare.iter().position(|mark| mark.gpu == gpu) {
+            Some(known) => Ok(self.spare.swap_remove(known)),
+            None => Ok(Mark { gpu, event: Event::new(&gpu.enter()?)? }),
+        }
+    }
+
+    /// Waits for all that GPUs do on which a stream could not be recorded: nothing less says when that is past.
+    fn make_up(&mut self) -> Result<()> {
+        while let Some((gpu, why)) = self.missed.last() {
+            gpu.enter().and_then(|here| here.synchronize_all()).map_err(|error| {
+                let text = format!(
+                    "a stream that worked on an earlier batch in this memory could not be recorded at its \
+                     release ({}), and the GPU cannot be waited for: {}",
+                    why.message(),
+                    error.message()
+                );
+                Error::new(error.kind(), text).with_device_error(error.details().device_error)
+            })?;
+            self.missed.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Mark {
+    /// Waits until it is past; whether it was not yet.
+    fn wait(&self, here: &Here) -> Result<bool> {
+        let waited = match self.event.is_past(here) {
+            Ok(true) => return Ok(false),
+            Ok(false) => self.event.synchronize(here),
+            Err(error) => Err(error),
+        };
+        // Where the event does not say when, the whole GPU does.
+        waited
+            .or_else(|error| self.gpu.enter().and_then(|here| here.synchronize_all()).map_err(|_| error))?;
+        Ok(true)
+    }
+}
+
 impl Uses {
-    /// Nobody's use, of memory that this GPU works on.
+    /// Nobody's use, of memory in this place that this GPU works on.
     ///
     /// # Errors
     /// `Device` or `Memory` where the driver makes no event.
-    pub fn new(gpu: Gpu) -> Result<Self> {
+    pub fn new(gpu: Gpu, memory: Location) -> Result<Self> {
         let here = gpu.enter()?;
-        let events = (0..EVENTS_AHEAD).map(|_| Event::new(&here)).collect::<Result<_>>()?;
-        let streams = Vec::with_capacity(EVENTS_AHEAD);
-        Ok(Self { gpu, state: Mutex::new(State { streams, events, recorded: 0, failed: None }) })
+        let mark = |_| Event::new(&here).map(|event| Mark { gpu, event });
+        let spare = (0..EVENTS_AHEAD).map(mark).collect::<Result<_>>()?;
+        let room = || Vec::with_capacity(EVENTS_AHEAD);
+        let state =
+            State { users: Vec::with_capacity(EVENTS_AHEAD), recorded: room(), spare, missed: Vec::new() };
+        Ok(Self { gpu, memory, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -85,45 +144,54 @@ impl Uses {
         self.gpu
     }
 
+    /// The stream as one that is to work on the memory.
+    ///
+    /// The default streams are those of the GPU that the memory lies on. Host memory lies on none: there they
+    /// are those of the calling thread's GPU, and of the one that the memory was pinned for where the thread
+    /// has none.
+    ///
+    /// # Errors
+    /// `Argument` where the stream is of a context that is not its device's primary one; `State` where it is
+    /// being captured into a graph; `Device` where the driver refuses; `Forked`.
+    pub fn user(&self, stream: StreamHandle) -> Result<User> {
+        let gpu = match self.memory {
+            Location::Gpu(_) if stream.is_default() => self.gpu,
+            _ if stream.is_default() => Gpu::of_thread()?.unwrap_or(self.gpu),
+            _ => Gpu::of_stream(&self.gpu.enter()?, stream)?,
+        };
+        stream.check_not_captured(&gpu.enter()?)?;
+        Ok(User::of(stream, gpu))
+    }
+
     /// Notes that a stream works on the memory.
     ///
     /// # Errors
     /// `Device` or `Memory` where another event is needed and the driver makes none.
-    pub fn remember(&self, here: &Here, stream: StreamHandle) -> Result<()> {
-        let (mut state, user) = (self.lock(), User::of(stream));
-        if state.streams.contains(&user) {
-            return Ok(());
+    pub fn remember(&self, user: User) -> Result<()> {
+        let mut state = self.lock();
+        if state.users.iter().all(|(known, _)| *known != user) {
+            // Made now, so that giving the memory back has nothing to ask for.
+            let mark = state.mark(user.gpu)?;
+            state.users.push((user, mark));
         }
-        // Made now, so that giving the memory back has nothing to ask for.
-        if state.events.len() <= state.streams.len() {
-            state.events.push(Event::new(here)?);
-        }
-        state.streams.push(user);
         Ok(())
     }
 
     /// Records what the remembered streams have been given; nobody is waited for, and nothing fails here.
     ///
-    /// What could not be recorded is the error of who uses the memory next. A driver that has gone works on
-    /// nothing any more.
+    /// Who uses the memory next waits for all that a GPU does where a stream could not be recorded.
     pub fn retire(&self) {
         let mut state = self.lock();
-        let State { streams, events, recorded, failed } = &mut *state;
-        if streams.is_empty() {
-            return;
-        }
-        match self.gpu.enter() {
-            Ok(here) => {
-                // An event that could not be recorded still says what it said before: nothing new to wait for.
-                *recorded = streams.len();
-                for (user, event) in streams.iter().zip(events.iter()) {
-                    let noted = event.record(&here, user.recorded());
-                    *failed = failed.take().or(noted.err());
+        let State { users, recorded, spare, missed } = &mut *state;
+        for (user, mark) in users.drain(..) {
+            match user.record(&mark.event) {
+                Ok(()) => recorded.push(mark),
+                Err(error) => {
+                    spare.push(mark);
+                    missed.push((user.gpu, error));
                 }
             }
-            Err(error) => *failed = Some(error),
         }
-        streams.clear();
     }
 
     /// Records at once what a stream of ours has been given, in place of what was recorded before.
@@ -132,55 +200,61 @@ impl Uses {
     /// `Device` where the driver refuses.
     pub fn record(&self, here: &Here, stream: StreamHandle) -> Result<()> {
         let mut state = self.lock();
-        let State { events, recorded, .. } = &mut *state;
-        let event = events.first().ok_or_else(|| Error::internal("no event was made ahead"))?;
-        event.record(here, stream)?;
-        *recorded = 1;
+        let mark = state.mark(self.gpu)?;
+        let done = mark.event.record(here, stream);
+        let State { recorded, spare, .. } = &mut *state;
+        if done.is_err() {
+            spare.push(mark);
+            return done;
+        }
+        spare.append(recorded);
+        recorded.push(mark);
         Ok(())
     }
 
-    /// Lets the device wait for everybody before the stream goes on; this thread does not wait.
+    /// Lets the device wait for everybody before the stream goes on; this thread does not wait, but for what
+    /// could not be recorded.
     ///
     /// # Errors
-    /// `Device` where a use could not be recorded when it ended, or the driver refuses.
+    /// `Device` where the driver refuses.
     pub fn hold(&self, here: &Here, stream: StreamHandle) -> Result<()> {
         let mut state = self.lock();
-        let State { events, recorded, failed, .. } = &mut *state;
-        told(failed.as_ref())?;
-        for event in events.iter().take(*recorded) {
-            event.hold(here, stream)?;
+        state.make_up()?;
+        let State { recorded, spare, .. } = &mut *state;
+        for mark in recorded.iter() {
+            mark.event.hold(here, stream)?;
         }
-        *recorded = 0;
+        spare.append(recorded);
         Ok(())
     }
 
     /// Waits for everybody on this thread; how many events were not past yet.
     ///
     /// # Errors
-    /// `Device` where a use could not be recorded when it ended, or work failed.
+    /// `Device` where the driver does not say when a use is past, or work failed.
     pub fn wait(&self, here: &Here) -> Result<u64> {
         let mut state = self.lock();
-        let State { events, recorded, failed, .. } = &mut *state;
-        told(failed.as_ref())?;
-        let mut waited = 0;
-        for event in events.iter().take(*recorded) {
-            if !event.is_past(here)? {
-                waited += 1;
-                event.synchronize(here)?;
+        state.make_up()?;
+        let State { recorded, spare, .. } = &mut *state;
+        let mut waited = Ok(0);
+        for mark in recorded.iter() {
+            // Whatever one says, the others are waited for.
+            match mark.wait(here) {
+                Ok(late) => waited = waited.map(|count| count + u64::from(late)),
+                Err(error) => waited = waited.and(Err(error)),
             }
         }
-        *recorded = 0;
-        Ok(waited)
+        if waited.is_ok() {
+            spare.append(recorded);
+        }
+        waited
     }
-}
 
-/// The error of a use that could not be recorded: for good, since nobody can tell any more when it has ended.
-fn told(failed: Option<&Error>) -> Result<()> {
-    let Some(error) = failed else { return Ok(()) };
-    let text = format!(
-        "a stream that worked on an earlier batch in this memory could not be recorded at its release, so that \
-         the memory cannot be used again: {}",
-        error.message()
-    );
-    Err(Error::new(error.kind(), text).with_device_error(error.details().device_error))
+    /// Waits for everybody, and whether nobody works on the memory any more then, so that it can be freed.
+    pub fn end(&self) -> bool {
+        match self.gpu.enter().and_then(|here| self.wait(&here)) {
+            Ok(_) => true,
+            Err(error) => is_all_over(&error),
+        }
+    }
 }

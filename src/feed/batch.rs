@@ -108,23 +108,24 @@ impl Batch {
     /// Host memory is whole when it is lent: there the stream is only remembered, where the memory is pinned.
     ///
     /// # Errors
-    /// `Device` where the driver refuses; `Forked`.
+    /// Those of [`Batch::record_stream`].
     pub fn wait(&self, stream: StreamHandle) -> Result<()> {
+        let Some(uses) = self.lent.memory.uses() else { return Ok(()) };
+        let user = uses.user(stream)?;
         if let Memory::Gpu(slot) = &self.lent.memory {
-            slot.ready.hold(&slot.uses.gpu().enter()?, stream)?;
+            slot.ready.hold(&uses.gpu().enter()?, stream)?;
         }
-        self.record_stream(stream)
+        uses.remember(user)
     }
 
     /// Remembers a stream that works on the batch: its memory is not used again before that work is done.
     ///
     /// # Errors
-    /// `Device` where the driver refuses; `Forked`.
+    /// `Argument` where the stream is of a context that is not its device's primary one; `State` where it is
+    /// being captured into a graph; `Device` where the driver refuses; `Forked`.
     pub fn record_stream(&self, stream: StreamHandle) -> Result<()> {
-        match self.lent.memory.uses() {
-            Some(uses) => uses.remember(&uses.gpu().enter()?, stream),
-            None => Ok(()),
-        }
+        let Some(uses) = self.lent.memory.uses() else { return Ok(()) };
+        uses.remember(uses.user(stream)?)
     }
 
     /// Waits on this thread until the batch's voxels are where they belong.

@@ -1,8 +1,9 @@
 //! What a row of a batch looks like: its categories, their channels and dtypes, and its extents.
 
-use crate::device::Location;
+use crate::device::{Gpu, Kernels, Location};
 use crate::error::{Error, Result};
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
+use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
 use crate::sys::{Conversion, Stores, convert};
@@ -182,7 +183,8 @@ fn conversion(
     (wanted, options): (&CategoryOptions, &LoaderOptions),
 ) -> Result<Option<Conversion>> {
     let is_as_stored = program.is_empty() && stored == program.dtype();
-    if !matches!(options.location, Location::Gpu(_)) || options.cast == Cast::Host || is_as_stored {
+    let Location::Gpu(gpu) = options.location else { return Ok(None) };
+    if options.cast == Cast::Host || is_as_stored {
         return Ok(None);
     }
     // Padding is written before the GPU sees the row, so its value must be one of the stored dtype's.
@@ -198,6 +200,27 @@ fn conversion(
             program.dtype()
         ))),
         (Cast::Auto, Some(_)) if stored.byte_len() >= program.dtype().byte_len() => Ok(None),
+        // A driver without a compiler copies all the same.
+        (Cast::Auto, Some(_)) if !Kernels::are_compiled(&Gpu::open(gpu)?.enter()?)? => {
+            let (name, dtype) = (&wanted.name, program.dtype());
+            tell(LogLevel::Info, || {
+                format!(
+                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, for which \
+                     the driver compiles no kernels: VXF_CAST_DEVICE tells why"
+                )
+            });
+            Ok(None)
+        }
+        (Cast::Auto, None) => {
+            let (name, dtype) = (&wanted.name, program.dtype());
+            tell(LogLevel::Info, || {
+                format!(
+                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, which does \
+                     not make it with these steps"
+                )
+            });
+            Ok(None)
+        }
         (_, conversion) => Ok(conversion),
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
+use crate::feed::back_pressure::BackPressure;
 use crate::feed::foresight::Foresight;
 use crate::feed::layout::Layout;
 use crate::feed::pools::{Pools, Sizes};
@@ -13,6 +14,7 @@ use crate::feed::slot::Memory;
 use crate::feed::statistics::KnownStatistics;
 use crate::feed::stats::{Counters, add, add_time};
 use crate::feed::{Batch, LoaderOptions, OnError, Stats, state, upload, worker};
+use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sampler};
 use crate::sys::{Process, core_count};
 
@@ -40,6 +42,7 @@ pub(super) struct Shared {
     pub(super) counters: Counters,
     pub(super) statistics: KnownStatistics,
     pub(super) foresight: Foresight,
+    pub(super) back_pressure: BackPressure,
     sizes: Sizes,
     /// What had been found in the cache, and what not, when the loader was made.
     cache_before: (u64, u64),
@@ -106,6 +109,7 @@ impl Loader {
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let shared = Shared {
             cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
+            back_pressure: BackPressure::new(pools.sizes.slots, options.held_limit),
             sizes: pools.sizes,
             threads,
             ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
@@ -225,11 +229,12 @@ impl Loader {
             if !std::mem::replace(&mut waited, true) {
                 add(&shared.counters.waits, 1);
             }
-            let Some(again) = shared.ready.wait_within(ring, (begun, timeout)) else {
+            let left = timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
                 add_time(&shared.counters.wait_ns, begun.elapsed());
                 return Ok(Next::Timeout);
-            };
-            ring = again;
+            }
+            ring = shared.back_pressure.wait(shared, ring, left);
         }
     }
 
@@ -257,8 +262,11 @@ impl Loader {
         end(shared);
         let mut ring = shared.lock();
         while ring.workers > 0 {
-            let Some(again) = shared.ended.wait_within(ring, (begun, timeout)) else { return Ok(false) };
-            ring = again;
+            let left = timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
+            if left.is_some_and(|left| left.is_zero()) {
+                return Ok(false);
+            }
+            ring = shared.ended.wait_for(ring, left);
         }
         Ok(true)
     }
@@ -337,9 +345,11 @@ fn let_go(memory: Memory) {
     let own = Arc::clone(&memory);
     let take = |memory: &Mutex<Option<Memory>>| memory.lock().unwrap_or_else(PoisonError::into_inner).take();
     let begun = std::thread::Builder::new().name("voxfeed-reaper".to_owned()).spawn(move || drop(take(&own)));
-    if begun.is_err() {
+    if let Err(cause) = begun {
         // Without a thread the memory is kept: a release does not wait.
         std::mem::forget(take(&memory));
+        let line = || format!("a batch's memory is kept for good: no thread can wait for its GPU: {cause}");
+        tell(LogLevel::Error, line);
     }
 }
 

@@ -3,6 +3,7 @@
 //! Sample k of an epoch belongs in batch k / B, row k mod B, before anything is read, so the number of
 //! threads cannot change a byte. The slots are the only queue: a full ring puts the threads to sleep.
 
+mod back_pressure;
 mod batch;
 mod foresight;
 mod layout;

@@ -1,6 +1,7 @@
 //! How a loader works.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::device::{Location, PinnedAllocator};
 use crate::plan::EpochOptions;
@@ -125,6 +126,8 @@ pub struct LoaderOptions {
     pub categories: Vec<CategoryOptions>,
     /// What happens to the voxels.
     pub chain: Arc<Chain>,
+    /// How long a caller who holds all batches waits for another before the log says so, once.
+    pub held_limit: Duration,
 }
 
 impl Default for LoaderOptions {
@@ -144,6 +147,7 @@ impl Default for LoaderOptions {
             cast: Cast::Auto,
             categories: Vec::new(),
             chain: Arc::default(),
+            held_limit: Duration::from_secs(5),
         }
     }
 }

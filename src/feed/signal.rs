@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Condvar, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A condition of what one lock guards.
 ///
@@ -18,27 +18,22 @@ pub(super) struct Signal {
 impl Signal {
     /// Waits for the next signal, or for nothing now and then.
     pub(super) fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> MutexGuard<'a, T> {
-        self.waiting.fetch_add(1, Relaxed);
-        let guard = self.condition.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        self.waiting.fetch_sub(1, Relaxed);
-        guard
+        self.wait_for(guard, None)
     }
 
-    /// The same for a time that has begun; nothing when it is up. Without a time for ever.
-    pub(super) fn wait_within<'a, T>(
+    /// The same for so long at most; without a time for ever.
+    pub(super) fn wait_for<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
-        (begun, time): (Instant, Option<Duration>),
-    ) -> Option<MutexGuard<'a, T>> {
-        let Some(time) = time else { return Some(self.wait(guard)) };
-        let left = time.saturating_sub(begun.elapsed());
-        if left.is_zero() {
-            return None;
-        }
+        time: Option<Duration>,
+    ) -> MutexGuard<'a, T> {
         self.waiting.fetch_add(1, Relaxed);
-        let (guard, _) = self.condition.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
+        let guard = match time {
+            None => self.condition.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            Some(time) => self.condition.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner).0,
+        };
         self.waiting.fetch_sub(1, Relaxed);
-        Some(guard)
+        guard
     }
 
     /// Wakes one thread that waits, if one does.
@@ -82,12 +77,7 @@ mod tests {
         });
         assert_eq!(*turn.lock().unwrap(), 6000);
         assert_eq!(signal.waiting.load(Relaxed), 0);
-        let begun = Instant::now();
-        let mut guard = Some(turn.lock().unwrap());
-        while let Some(held) = guard.take() {
-            guard = signal.wait_within(held, (begun, Some(Duration::from_millis(2))));
-        }
-        assert!(begun.elapsed() >= Duration::from_millis(2));
+        drop(signal.wait_for(turn.lock().unwrap(), Some(Duration::from_millis(1))));
         assert_eq!(signal.waiting.load(Relaxed), 0);
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::device::{DeviceBuffer, Download, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses};
+use crate::device::{
+    DeviceBuffer, Download, Event, Gpu, Location, PinnedAllocator, PinnedBuffer, Uses, is_all_over,
+};
 use crate::error::{Error, Result};
 use crate::feed::layout::Layout;
+use crate::log::{LogLevel, tell};
 use crate::plan::Sample;
 use crate::sys::{RowBuffer, RowMemory};
 
@@ -37,7 +40,8 @@ impl Slot {
         let buffer = |bytes: usize| RowBuffer::over(rows, bytes, pinned);
         let buffers = sizes.into_iter().map(buffer).collect::<Result<_>>()?;
         let statistics = layout.statistics_bytes().map(|bytes| bytes.map(buffer).transpose());
-        let (statistics, uses) = (statistics.collect::<Result<_>>()?, Some(Uses::new(gpu)?));
+        let (statistics, uses) =
+            (statistics.collect::<Result<_>>()?, Some(Uses::new(gpu, Location::Pinned)?));
         Ok(Self { buffers, statistics, uses })
     }
 
@@ -85,7 +89,8 @@ impl GpuSlot {
         let stored = stored.collect::<Result<_>>()?;
         let statistics = layout.statistics_bytes().map(|bytes| bytes.map(buffer).transpose());
         let statistics = statistics.collect::<Result<_>>()?;
-        let (arrived, ready, uses) = (Event::new(&here)?, Event::new(&here)?, Uses::new(gpu)?);
+        let (arrived, ready) = (Event::new(&here)?, Event::new(&here)?);
+        let uses = Uses::new(gpu, Location::Gpu(gpu.id()))?;
         Ok(Self { buffers, stored, statistics, arrived, ready, uses, download: Mutex::default() })
     }
 
@@ -139,23 +144,32 @@ impl Memory {
     }
 }
 
+/// Memory is kept where nobody says when it is no longer read.
+fn tell_of_kept_memory() {
+    tell(LogLevel::Error, || {
+        "a batch's memory is kept for good: the driver does not say when its GPU is done with it".to_owned()
+    });
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
-        // What fails here is a driver that has gone or a context that is lost: nobody works then.
-        if let Some(uses) = &self.uses
-            && let Ok(here) = uses.gpu().enter()
-        {
-            let _ = uses.wait(&here);
+        if self.uses.as_ref().is_some_and(|uses| !uses.end()) {
+            std::mem::forget((std::mem::take(&mut self.buffers), std::mem::take(&mut self.statistics)));
+            tell_of_kept_memory();
         }
     }
 }
 
 impl Drop for GpuSlot {
     fn drop(&mut self) {
-        // As above.
-        if let Ok(here) = self.uses.gpu().enter() {
-            let _ = self.ready.synchronize(&here);
-            let _ = self.uses.wait(&here);
+        let whole = self.uses.gpu().enter().and_then(|here| {
+            self.ready.synchronize(&here).or_else(|error| here.synchronize_all().map_err(|_| error))
+        });
+        let is_whole = whole.map_or_else(|error| is_all_over(&error), |()| true);
+        if !self.uses.end() || !is_whole {
+            let made_of = (std::mem::take(&mut self.stored), std::mem::take(&mut self.statistics));
+            std::mem::forget((std::mem::take(&mut self.buffers), made_of));
+            tell_of_kept_memory();
         }
     }
 }

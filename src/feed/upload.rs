@@ -54,7 +54,7 @@ impl Uploads {
         };
         let converters: Vec<_> = layout.categories.iter().map(converter).collect::<Result<_>>()?;
         let any = converters.iter().any(Option::is_some);
-        let conversions = any.then(|| Stream::new(&here)).transpose()?;
+        let conversions = any.then(|| Stream::urgent(&here)).transpose()?;
         let way = Arc::new(Way { gpu, copies: Stream::new(&here)?, conversions, converters });
         Ok(Self { way, free: slots })
     }

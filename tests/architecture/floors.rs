@@ -8,17 +8,18 @@ use crate::tree::{File, crate_files};
 /// One room: its name, its floor and the rooms that it may use.
 type Room = (&'static str, u8, &'static [&'static str]);
 
-const ROOMS: [Room; 12] = [
+const ROOMS: [Room; 13] = [
     ("error", 1, &[]),
     ("voxel", 2, &["error"]),
     ("random", 2, &["error"]),
+    ("log", 2, &["error"]),
     ("sys", 3, &["voxel", "error"]),
-    ("store", 4, &["voxel", "sys", "error"]),
-    ("device", 4, &["sys", "voxel", "error"]),
+    ("store", 4, &["voxel", "sys", "log", "error"]),
+    ("device", 4, &["sys", "voxel", "log", "error"]),
     ("plan", 5, &["store", "random", "voxel", "error"]),
     ("transform", 5, &["sys", "random", "voxel", "error"]),
-    ("feed", 6, &["plan", "transform", "store", "device", "sys", "random", "voxel", "error"]),
-    ("assemble", 6, &["plan", "store", "device", "sys", "voxel", "error"]),
+    ("feed", 6, &["plan", "transform", "store", "device", "sys", "random", "voxel", "log", "error"]),
+    ("assemble", 6, &["plan", "store", "device", "sys", "voxel", "log", "error"]),
     ("prepare", 6, &["store", "transform", "sys", "voxel", "error"]),
     (
         "capi",
@@ -34,6 +35,7 @@ const ROOMS: [Room; 12] = [
             "sys",
             "voxel",
             "random",
+            "log",
             "error",
         ],
     ),

@@ -117,6 +117,20 @@ static inline vxf_loader *small_loader(const vxf_sampler *sampler, uint32_t batc
     return loader;
 }
 
+/* A listener of the log: keeps the last line, and how many there were. */
+typedef struct {
+    int count;
+    vxf_log_level level;
+    char line[512];
+} last_line;
+
+static inline void keep_line(vxf_log_level level, const char *line, void *user_data) {
+    last_line *last = user_data;
+    last->count++;
+    last->level = level;
+    snprintf(last->line, sizeof last->line, "%s", line);
+}
+
 /* Folds a batch's samples and all its bytes into a hash. */
 static inline uint64_t hash_batch(uint64_t hash, const vxf_batch *batch, const char *const *categories) {
     uint64_t len = 0, k;

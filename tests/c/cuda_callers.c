@@ -5,12 +5,6 @@ static CUcontext context, foreign;
 static vxf_sampler *sampler;
 static truth *all;
 
-static uint64_t memory_calls(long thread) {
-    return standin_calls("Alloc", thread) + standin_calls("Free", thread) + standin_calls("Register", thread) +
-           standin_calls("Unregister", thread) + standin_calls("Create", thread) + standin_calls("Destroy", thread) +
-           standin_calls("Module", thread) + standin_calls("Retain", thread);
-}
-
 static void same_context(void) {
     CUcontext now = NULL;
     DRIVER(cuCtxGetCurrent(&now));

@@ -153,6 +153,13 @@ static inline void compare_on(CUcontext context, CUstream stream, const vxf_batc
 
 static inline int is_right(const comparison *own) { return own->ran && !own->wrong; }
 
+/* The calls by which a thread, or all for 0, asks for memory, streams, events and modules, or gives them back. */
+static inline uint64_t memory_calls(long thread) {
+    return standin_calls("Alloc", thread) + standin_calls("Free", thread) + standin_calls("Register", thread) +
+           standin_calls("Unregister", thread) + standin_calls("Create", thread) + standin_calls("Destroy", thread) +
+           standin_calls("Module", thread) + standin_calls("Retain", thread);
+}
+
 static inline void no_violations(void) {
     const char *text = standin_violation(0);
     if (text) fprintf(stderr, "%s\n", text), exit(1);

@@ -66,6 +66,15 @@ static void users_wait_for_conversions(void) {
     vxf_loader_free(loader);
 }
 
+/* Conversions are few and short: they do not queue behind the kernels of who waits for them. */
+static void conversions_come_first(void) {
+    standin_entry entry;
+    uint64_t number, urgent = 0;
+    for (number = 0; standin_log(number, &entry); number++)
+        if (!strcmp(entry.function, "cuStreamCreateWithPriority")) urgent += entry.bytes == (uint64_t)-5;
+    CHECK(urgent == 2 && standin_calls("cuStreamCreateWithPriority", 0) == 2);
+}
+
 /* A conversion that has not begun when its batch is given back still reads what was copied for it, and ends
  * before the next batch is in its place. */
 static void late_conversions(void) {
@@ -136,6 +145,7 @@ int main(void) {
     CHECK(an_epoch(VXF_CAST_HOST, 0) == as_given);
     CHECK(an_epoch(VXF_CAST_DEVICE, BATCHES * CATEGORIES) == as_stored);
     CHECK(an_epoch(VXF_CAST_AUTO, BATCHES * CATEGORIES) == as_stored);
+    conversions_come_first();
     users_wait_for_conversions();
     late_conversions();
     no_violations();

@@ -1,4 +1,6 @@
 /* Whatever the driver refuses, at creation, in the loop and on the device: a status, a sentence, nothing lost. */
+#include <pthread.h>
+
 #include "cuda_check.h"
 
 static CUcontext context;
@@ -92,30 +94,79 @@ static void refused_waits(void) {
     nothing_is_left();
 }
 
-/* A user's stream that cannot be recorded at the release: the batch in that memory fails, never wrong voxels. */
-static void refused_records(void) {
-    vxf_loader_options options = loader_options(VXF_DEVICE_CUDA, 0, 1);
+/* A user's stream that cannot be recorded at the release: who uses the memory next waits for all that the GPU does. */
+static void refused_records(vxf_device device) {
+    vxf_loader_options options = loader_options(device, 0, 1);
     CUstream stream = standin_stream(context, CU_STREAM_NON_BLOCKING);
     vxf_loader *loader = begun(sampler, &options);
     vxf_batch *batch = next_batch(loader), *second = next_batch(loader), *third = NULL;
-    vxf_status status;
     comparison seen;
-    uint64_t gate;
+    uint64_t gate, calls = standin_calls("cuCtxSynchronize", 0);
     OK(vxf_batch_wait(batch, stream));
     gate = standin_gate(context, stream);
     compare_on(context, stream, batch, all, 0, 0, &seen);
     CHECK(standin_settle());
     standin_fail("cuEventRecord", 0, CUDA_ERROR_INVALID_HANDLE);
     vxf_batch_release(batch);
-    status = vxf_loader_next(loader, 60000000000, &third);
-    CHECK(status == VXF_STATUS_ERR_DEVICE && strstr(vxf_last_error_message(), "cuEventRecord"));
     standin_fail("cuEventRecord", 0, CUDA_SUCCESS);
+    CHECK(standin_await_blocked("cuCtxSynchronize", STANDIN_ALL));
+    CHECK(standin_calls("cuCtxSynchronize", 0) > calls && !seen.ran);
     standin_open(gate);
+    third = next_batch(loader);
+    CHECK(is_right(&seen));
+    OK(vxf_batch_wait(third, stream));
+    compare_on(context, stream, third, all, 2, 0, &seen);
     standin_finish(context, stream);
     CHECK(is_right(&seen));
     vxf_batch_release(second);
+    vxf_batch_release(third);
     OK(vxf_loader_close(loader, -1));
     vxf_loader_free(loader);
+    nothing_is_left();
+}
+
+static void *open_when_waited_for(void *gate) {
+    CHECK(standin_await_blocked("cuCtxSynchronize", STANDIN_ALL));
+    standin_open(*(uint64_t *)gate);
+    return NULL;
+}
+
+/* Likewise who frees it; and where even that cannot be waited for, the memory is kept, and the log says so. */
+static void memory_is_not_freed_early(CUresult refused) {
+    vxf_loader_options options = loader_options(VXF_DEVICE_CUDA_HOST, 0, 1);
+    CUstream stream = standin_stream(context, CU_STREAM_NON_BLOCKING);
+    vxf_loader *loader = begun(sampler, &options);
+    vxf_batch *batch = next_batch(loader);
+    vxf_tensor tensor = tensor_of(batch, 0);
+    last_line told = {0, 0, ""};
+    CUdeviceptr memory;
+    pthread_t thread;
+    uint64_t gate, kept;
+    OK(vxf_set_log(VXF_LOG_LEVEL_ERROR, VXF_LOG_MODE_QUEUED, keep_line, &told));
+    DRIVER(cuCtxPushCurrent_v2(context));
+    DRIVER(cuMemAlloc_v2(&memory, all->len[0]));
+    OK(vxf_batch_wait(batch, stream));
+    gate = standin_gate(context, stream);
+    DRIVER(cuMemcpyHtoDAsync_v2(memory, tensor.data, all->len[0], stream));
+    standin_fail("cuCtxSynchronize", 0, refused);
+    standin_fail("cuEventRecord", 0, CUDA_ERROR_INVALID_HANDLE);
+    vxf_batch_release(batch);
+    standin_fail("cuEventRecord", 0, CUDA_SUCCESS);
+    if (!refused) pthread_create(&thread, NULL, open_when_waited_for, &gate);
+    OK(vxf_loader_close(loader, -1));
+    vxf_loader_free(loader);
+    if (!refused) pthread_join(thread, NULL);
+    kept = standin_holds().pinned_blocks;
+    CHECK(refused ? kept == CATEGORIES : kept == 0);
+    OK(vxf_process_events());
+    CHECK(refused ? told.count == 1 && strstr(told.line, "kept for good") : told.count == 0);
+    OK(vxf_set_log(0, 0, NULL, NULL));
+    standin_open(gate);
+    standin_finish(context, stream);
+    CHECK(memcmp((void *)memory, all->bytes[0][0], all->len[0]) == 0);
+    DRIVER(cuMemFree_v2(memory));
+    DRIVER(cuCtxPopCurrent_v2(NULL));
+    standin_fail("cuCtxSynchronize", 0, CUDA_SUCCESS);
 }
 
 /* A kernel of anybody's that goes wrong takes the context with it: all that is asked says so, nothing hangs. */
@@ -159,7 +210,11 @@ int main(void) {
     creation(VXF_DEVICE_CUDA_HOST, "cuMemHostAlloc", CUDA_ERROR_OUT_OF_MEMORY, VXF_STATUS_ERR_MEMORY, 4);
     a_refused_copy();
     refused_waits();
-    refused_records();
+    refused_records(VXF_DEVICE_CUDA);
+    refused_records(VXF_DEVICE_CUDA_HOST);
+    memory_is_not_freed_early(CUDA_SUCCESS);
+    nothing_is_left();
+    memory_is_not_freed_early(CUDA_ERROR_UNKNOWN);
     no_violations();
     a_lost_context();
     free_truth(all);

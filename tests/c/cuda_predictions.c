@@ -37,6 +37,33 @@ static int same_subject(vxf_assembler *host, vxf_assembler *gpu) {
     return 1;
 }
 
+/* Four small predictions, then a larger one, which has none of their memory: the adding thread frees that. */
+static void larger_than_before(CUcontext context, CUstream stream, vxf_loader *loader, CUdeviceptr memory) {
+    static const int64_t shape[5] = {ROWS, CHANNELS, 4, 4, 4};
+    vxf_assembler *gpu = assembler_of(loader);
+    uint64_t gate = standin_gate(context, stream), freed = standin_calls("cuMemFreeHost", 0), given;
+    long own = standin_thread();
+    int number;
+    OK(vxf_loader_start(loader, 1));
+    given = standin_calls("Free", own) + standin_calls("Destroy", own);
+    for (number = 0; number < 5; number++) {
+        vxf_tensor prediction = host_tensor(number < 4 ? VXF_DTYPE_F32 : VXF_DTYPE_F64, NULL, 5, shape);
+        vxf_batch *batch = next_batch(loader);
+        vxf_tensor taken;
+        prediction.device = VXF_DEVICE_CUDA;
+        prediction.data = (void *)(uintptr_t)memory;
+        OK(vxf_assembler_add_async(gpu, batch, &prediction, stream));
+        vxf_batch_release(batch);
+        if (number != 3) continue;
+        standin_open(gate);
+        taken.struct_size = sizeof taken;
+        OK(vxf_assembler_shape(gpu, 0, &taken));
+    }
+    CHECK(standin_await_calls("cuMemFreeHost", freed + 1));
+    CHECK(standin_calls("Free", own) + standin_calls("Destroy", own) == given);
+    vxf_assembler_free(gpu);
+}
+
 int main(void) {
     static const int64_t shape[5] = {ROWS, CHANNELS, 4, 4, 4};
     const uint64_t bytes = ROWS * CHANNELS * PATCH * sizeof(float);
@@ -52,7 +79,7 @@ int main(void) {
     int number, subjects = 0;
     OK(vxf_pinned_alloc(BATCHES * bytes, &made));
     DRIVER(cuCtxPushCurrent_v2(context));
-    DRIVER(cuMemAlloc_v2(&memory, bytes));
+    DRIVER(cuMemAlloc_v2(&memory, 2 * bytes));
     gate = standin_gate(context, stream);
     waits = standin_calls("Synchronize", standin_thread());
     for (number = 0; number < BATCHES; number++) {
@@ -85,6 +112,7 @@ int main(void) {
     CHECK(standin_calls("Synchronize", standin_thread()) == waits);
     vxf_assembler_free(gpu);
     vxf_assembler_free(host);
+    larger_than_before(context, stream, loader, memory);
     vxf_loader_free(loader);
     standin_finish(context, stream);
     DRIVER(cuMemFree_v2(memory));

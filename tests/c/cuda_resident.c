@@ -128,22 +128,92 @@ static uint64_t add_all(vxf_assembler *host, vxf_assembler *gpu, uint64_t epoch,
 }
 
 static uint64_t one_epoch(vxf_blend blend, uint64_t bytes, way how) {
+    const uint64_t before = standin_holds().device_bytes;
     vxf_assembler *host = assembler_of(blend, VXF_DEVICE_CPU, 0), *gpu = assembler_of(blend, VXF_DEVICE_CUDA, bytes);
-    uint64_t rows = 0, held = standin_holds().device_bytes, epoch;
+    uint64_t rows = 0, weights = 0, epoch;
     for (epoch = 0; epoch < 2; epoch++) {
-        uint64_t weights = 0;
+        uint64_t asked = memory_calls(standin_thread());
         int subjects = 0;
         rows = add_all(host, gpu, epoch, how);
         if (rows > 0 && blend == VXF_BLEND_GAUSSIAN) weights = 12 * sizeof(float);
-        if (rows == ROWS_OF_ALL) CHECK(standin_holds().device_bytes == held + SUBJECTS * SUMS + (epoch ? 0 : weights));
+        if (rows == ROWS_OF_ALL) CHECK(standin_holds().device_bytes == before + SUBJECTS * SUMS + weights);
         while (same_subject(host, gpu, how)) subjects++;
         CHECK(subjects == SUBJECTS);
-        CHECK(standin_holds().device_bytes == held + (epoch ? 0 : weights));
-        held = standin_holds().device_bytes;
+        CHECK(standin_holds().device_bytes <= before + SUBJECTS * SUMS + weights);
+        /* The memory of each subject's sums, and of the weights on both sides, is asked for once. */
+        if (rows == ROWS_OF_ALL)
+            CHECK(memory_calls(standin_thread()) - asked == (epoch ? 0 : SUBJECTS + (weights ? 2u : 0u)));
     }
     vxf_assembler_free(gpu);
     vxf_assembler_free(host);
+    CHECK(standin_holds().device_bytes == before);
     return rows;
+}
+
+/* Subjects of four sizes, one after the other: memory that was given back is used again where it fits and not kept
+ * where it is more than there ever was at a time; a budget for the largest alone makes room for it. */
+static void sizes(uint64_t budget) {
+    static const int64_t edges[] = {4, 12, 11, 5}, rows[5] = {1, 1, 4, 4, 4};
+    static int16_t image[12 * 12 * 12];
+    static float results[2][12 * 12 * 12];
+    vxf_loader_options options = loader_options(VXF_DEVICE_CPU, 0, 1);
+    const uint64_t before = standin_holds().device_bytes, largest = sizeof results[0];
+    uint64_t most = 0, subject, number;
+    vxf_loader *all = loader, *own = NULL;
+    vxf_dataset *dataset = NULL;
+    vxf_sampler *sampler;
+    vxf_assembler *host, *gpu;
+    vxf_batch *batch;
+    OK(vxf_dataset_new(NULL, &dataset));
+    for (number = 0; number < 4; number++) {
+        const int64_t shape[3] = {edges[number], edges[number], edges[number]};
+        const vxf_tensor tensor = host_tensor(VXF_DTYPE_I16, image, 3, shape);
+        char id[2] = "a";
+        id[0] = (char)('a' + number);
+        OK(vxf_dataset_add_subject(dataset, id, &subject));
+        OK(vxf_dataset_add_tensor(dataset, subject, "images", "T1", &tensor, NULL));
+    }
+    sampler = grid_sampler(dataset, 4, VXF_BORDER_SHIFT);
+    options.batch_size = 1;
+    OK(vxf_loader_new(sampler, &options, &own));
+    loader = own;
+    host = assembler_of(VXF_BLEND_MEAN, VXF_DEVICE_CPU, 0), gpu = assembler_of(VXF_BLEND_MEAN, VXF_DEVICE_CUDA, budget);
+    OK(vxf_loader_start(own, 0));
+    number = 0;
+    while (vxf_loader_next(own, 60000000000, &batch) == VXF_STATUS_OK) {
+        float *values = made + number++ * 64 % (ROWS_OF_ALL * ROW);
+        vxf_tensor prediction = host_tensor(VXF_DTYPE_F32, values, 5, rows);
+        uint64_t held;
+        OK(vxf_assembler_add(host, batch, &prediction));
+        DRIVER(cuMemcpyHtoDAsync_v2(memory, values, 64 * sizeof(float), stream));
+        prediction.device = VXF_DEVICE_CUDA;
+        prediction.data = (void *)(uintptr_t)memory;
+        OK(vxf_assembler_add_async(gpu, batch, &prediction, stream));
+        vxf_batch_release(batch);
+        held = standin_holds().device_bytes - before;
+        most = held > most ? held : most;
+        if (vxf_assembler_next_complete(gpu, &subject) == VXF_STATUS_OK) {
+            vxf_tensor one, other;
+            one.struct_size = sizeof one;
+            OK(vxf_assembler_shape(gpu, subject, &one));
+            other = one;
+            one.data = results[0], other.data = results[1];
+            OK(vxf_assembler_take(gpu, subject, VXF_COMPLETENESS_COMPLETE, &one));
+            OK(vxf_assembler_take(host, subject, VXF_COMPLETENESS_COMPLETE, &other));
+            CHECK(memcmp(results[0], results[1], tensor_bytes(&one)) == 0);
+            CHECK(standin_holds().device_bytes - before <= largest);
+        }
+    }
+    CHECK(subject == 3);
+    /* The third has the second's memory; the fourth's is too small for that. */
+    CHECK(most == (budget ? largest : largest + 125 * sizeof(float)));
+    vxf_assembler_free(gpu);
+    vxf_assembler_free(host);
+    vxf_loader_free(own);
+    vxf_sampler_free(sampler);
+    vxf_dataset_free(dataset);
+    CHECK(standin_holds().device_bytes == before);
+    loader = all;
 }
 
 static void failures(void) {
@@ -152,6 +222,7 @@ static void failures(void) {
     vxf_tensor into, prediction = host_tensor(VXF_DTYPE_F32, (void *)(uintptr_t)memory, 5, shape);
     vxf_assembler *host, *gpu;
     vxf_assembler_options options;
+    last_line told = {0, 0, ""};
     vxf_batch *batch;
     uint64_t subject;
     prediction.device = VXF_DEVICE_CUDA;
@@ -163,10 +234,17 @@ static void failures(void) {
     CHECK_STATUS(vxf_assembler_new(loader, &options, &gpu), VXF_STATUS_ERR_NO_DEVICE);
     options.device = VXF_DEVICE_CUDA_HOST;
     CHECK_STATUS(vxf_assembler_new(loader, &options, &gpu), VXF_STATUS_ERR_ARGUMENT);
-    /* The device has no memory left: the host adds. */
+    /* The device has no memory left: the host adds, and says so once for all subjects. */
+    OK(vxf_set_log(VXF_LOG_LEVEL_INFO, VXF_LOG_MODE_QUEUED, keep_line, &told));
     standin_fail("cuMemAlloc_v2", 0, CUDA_ERROR_OUT_OF_MEMORY);
     CHECK(one_epoch(VXF_BLEND_MEAN, 0, PLAIN) == 0);
     standin_fail("cuMemAlloc_v2", 0, CUDA_SUCCESS);
+    OK(vxf_process_events());
+    CHECK(told.count == 1 && told.level == VXF_LOG_LEVEL_INFO && strstr(told.line, "no memory there"));
+    CHECK(one_epoch(VXF_BLEND_MEAN, 2 * SUMS - 1, PLAIN) == ROWS_OF_ALL / SUBJECTS);
+    OK(vxf_process_events());
+    CHECK(told.count == 2 && strstr(told.line, "device_bytes") && strstr(told.line, "on the host"));
+    OK(vxf_set_log(0, 0, NULL, NULL));
     /* What cannot be brought to the host may come again. */
     gpu = assembler_of(VXF_BLEND_LAST, VXF_DEVICE_CUDA, SUMS);
     OK(vxf_loader_start(loader, 0));
@@ -266,6 +344,8 @@ int main(int count, char **arguments) {
         CHECK(one_epoch(blends[k], 0, DOUBLES_AMID) < ROWS_OF_ALL - ROWS);
         CHECK(one_epoch(blends[k], 0, SAVED) == ROWS_OF_ALL);
     }
+    sizes(0);
+    sizes(12 * 12 * 12 * sizeof(float));
     failures();
     vxf_loader_free(loader);
     standin_finish(context, stream);
@@ -274,6 +354,8 @@ int main(int count, char **arguments) {
     vxf_pinned_free(made);
     vxf_pinned_free(made_double);
     vxf_sampler_free(sampler);
+    /* The driver spins where it waits for a stream; an event is slept for. */
+    CHECK(standin_calls("cuStreamSynchronize", 0) == 0);
     no_violations();
     CHECK(standin_await_nothing_held());
     return 0;

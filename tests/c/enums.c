@@ -39,9 +39,14 @@ int main(void) {
     vxf_assembler *assembler = NULL;
     vxf_writer *writer = NULL;
     vxf_montage_column column;
+    last_line told = {0, 0, ""};
     uint64_t subject;
     int k;
 
+    for (k = 0; k < 4; k++) {
+        REFUSED(vxf_set_log(STRANGE[k], VXF_LOG_MODE_DIRECT, keep_line, &told), VXF_STATUS_ERR_ARGUMENT, "level");
+        REFUSED(vxf_set_log(VXF_LOG_LEVEL_INFO, STRANGE[k], keep_line, &told), VXF_STATUS_ERR_ARGUMENT, "mode");
+    }
     OK(vxf_volume_save("volume.npy", &tensor, NULL));
     OK(vxf_dataset_add_subject(dataset, "more", &subject));
     EACH(vxf_dataset_options, vxf_dataset_options_init, io, vxf_dataset_new(&o, &none));
@@ -54,6 +59,8 @@ int main(void) {
     dataset = small_dataset(1);
     EACH(vxf_sampler_options, vxf_sampler_options_init, kind, vxf_sampler_new(dataset, &o, &no_sampler));
     EACH(vxf_sampler_options, vxf_sampler_options_init, border, vxf_sampler_new(dataset, &o, &no_sampler));
+    EACH(vxf_loader_options, vxf_loader_options_init, device_id, vxf_loader_new(sampler, &o, &loader));
+    EACH(vxf_assembler_options, vxf_assembler_options_init, device_id, vxf_assembler_new(good, &o, &assembler));
     EACH(vxf_loader_options, vxf_loader_options_init, order, vxf_loader_new(sampler, &o, &loader));
     EACH(vxf_loader_options, vxf_loader_options_init, last_batch, vxf_loader_new(sampler, &o, &loader));
     EACH(vxf_loader_options, vxf_loader_options_init, on_error, vxf_loader_new(sampler, &o, &loader));

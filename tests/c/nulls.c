@@ -58,6 +58,8 @@ static void library(void) {
     OK(vxf_last_error_info(&info));
     CHECK(info.status == VXF_STATUS_OK && info.sample == -1 && strcmp(info.path, "") == 0);
     OK(vxf_cuda_device_count(&count));
+    OK(vxf_set_log(0, 0, NULL, NULL));
+    OK(vxf_process_events());
 }
 
 static void nulls(void) {

@@ -359,6 +359,15 @@ TEST(stats_count_what_was_given_out) {
     CHECK(stats.slots > 0 && stats.slot_bytes > 0);
 }
 
+TEST(the_number_of_a_device_that_is_not_named_is_refused) {
+    const voxfeed::dataset data = check::subjects(1);
+    voxfeed::loader_options options;
+    options.device_id = 1;
+    CHECK_THROWS(VXF_STATUS_ERR_ARGUMENT, voxfeed::loader(voxfeed::sampler(data), options));
+    options.device = VXF_DEVICE_CPU;
+    CHECK(voxfeed::loader(voxfeed::sampler(data), options).size() == 1);
+}
+
 TEST(a_gpu_that_is_not_there_is_an_error) {
     if (voxfeed::cuda_device_count() > 0) {
         return;

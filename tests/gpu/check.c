@@ -1,6 +1,8 @@
 /* Batches on a real device: every voxel of every batch is compared there, by a slow reader whose batch is released
  * while it reads. Usage: check NAME [--batches N] [--data FOLDER] [--device N]; without a name it lists them. */
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "gpu.h"
 
@@ -80,10 +82,15 @@ static void legacy_stream(void) {
     tell(batches, "on the legacy stream");
 }
 
-static void *per_thread(void *unused) {
+/* Makes the device's context that of a thread of ours. */
+static void settle(void) {
     CUcontext context;
     CU(cuDevicePrimaryCtxRetain(&context, device));
     CU(cuCtxSetCurrent(context));
+}
+
+static void *per_thread(void *unused) {
+    settle();
     read_on(CU_STREAM_PER_THREAD, device_options(device));
     return unused;
 }
@@ -94,6 +101,81 @@ static void thread_streams(void) {
     for (k = 0; k < 2; k++) CHECK(pthread_create(&threads[k], NULL, per_thread, NULL) == 0);
     for (k = 0; k < 2; k++) CHECK(pthread_join(threads[k], NULL) == 0);
     tell(2 * batches, "on the streams of two threads");
+}
+
+static void *release_all(void *end) {
+    vxf_batch *batch;
+    settle();
+    while (read(*(int *)end, &batch, sizeof batch) == (ssize_t)sizeof batch) vxf_batch_release(batch);
+    return end;
+}
+
+/* A thread's own stream reads each batch; another thread, whose own stream is another one, releases it. */
+static void thread_releases(void) {
+    CUdeviceptr errors = new_counter();
+    vxf_loader *loader = begun(device_options(device));
+    pthread_t thread;
+    uint64_t number;
+    int ends[2];
+    CHECK(pipe(ends) == 0 && pthread_create(&thread, NULL, release_all, &ends[0]) == 0);
+    for (number = 0; number < batches; number++) {
+        vxf_batch *batch;
+        OK(vxf_loader_next(loader, -1, &batch));
+        OK(vxf_batch_wait(batch, CU_STREAM_PER_THREAD));
+        compare(CU_STREAM_PER_THREAD, batch, what, slow_ns, errors);
+        CHECK(write(ends[1], &batch, sizeof batch) == (ssize_t)sizeof batch);
+    }
+    close(ends[1]);
+    CHECK(pthread_join(thread, NULL) == 0);
+    close(ends[0]);
+    CHECK(counted(errors, CU_STREAM_PER_THREAD) == 0);
+    done(loader);
+    CU(cuMemFree_v2(errors));
+    tell(batches, "on a thread's stream and released by another thread");
+}
+
+/* What a thread is given that reads one batch and ends. */
+typedef struct {
+    vxf_loader *loader;
+    vxf_batch *batch;
+    CUdeviceptr errors;
+    /* Past when it has been read; an event outlives the stream that it was recorded on. */
+    CUevent past;
+} reader;
+
+static void *read_and_end(void *argument) {
+    reader *own = argument;
+    settle();
+    OK(vxf_loader_next(own->loader, -1, &own->batch));
+    OK(vxf_batch_wait(own->batch, CU_STREAM_PER_THREAD));
+    compare(CU_STREAM_PER_THREAD, own->batch, what, slow_ns, own->errors);
+    CU(cuEventRecord(own->past, CU_STREAM_PER_THREAD));
+    return argument;
+}
+
+/* The thread whose own stream reads a batch has ended when the batch is released, though the reader has not. */
+static void thread_ends(void) {
+    enum { EVENTS = 16 };
+    uint64_t count = batches / 10 + 1, number;
+    CUdeviceptr errors = new_counter();
+    vxf_loader *loader = begun(device_options(device));
+    CUevent past[EVENTS];
+    for (number = 0; number < EVENTS; number++) CU(cuEventCreate(&past[number], CU_EVENT_DISABLE_TIMING));
+    for (number = 0; number < count; number++) {
+        reader own = {loader, NULL, errors, past[number % EVENTS]};
+        pthread_t thread;
+        CU(cuEventSynchronize(own.past));
+        CHECK(pthread_create(&thread, NULL, read_and_end, &own) == 0 && pthread_join(thread, NULL) == 0);
+        vxf_batch_release(own.batch);
+    }
+    for (number = 0; number < EVENTS; number++) {
+        CU(cuEventSynchronize(past[number]));
+        CU(cuEventDestroy_v2(past[number]));
+    }
+    CHECK(counted(errors, NULL) == 0);
+    done(loader);
+    CU(cuMemFree_v2(errors));
+    tell(count, "on the streams of threads that had ended at the release");
 }
 
 /* Two loaders feed one stream in turn. */
@@ -141,6 +223,76 @@ static void two_streams(void) {
     CHECK(counted(errors, first) == 0 && counted(errors, second) == 0);
     done(loader);
     tell(2 * batches, "by two streams at once");
+}
+
+/* A stream is captured into a graph, in the mode that refuses most, while the loader fills its slots and batches come
+ * to another stream; all loaders' threads wait, query and copy then. A capture that anybody breaks cannot be ended. */
+static void capture(void) {
+    uint64_t count = batches / 10 + 2, number;
+    CUdeviceptr errors = new_counter();
+    CUstream captured = new_stream(), stream = new_stream();
+    vxf_loader *loader = begun(device_options(device));
+    for (number = 0; number < count; number++) {
+        CUgraph graph;
+        int k, is_captured = number > 0;
+        /* The first time without: a driver may load a kernel when it is first launched, which no capture bears. */
+        if (is_captured) CU(cuStreamBeginCapture_v2(captured, CU_STREAM_CAPTURE_MODE_GLOBAL));
+        for (k = 0; k < 4; k++) {
+            vxf_batch *batch;
+            OK(vxf_loader_next(loader, -1, &batch));
+            OK(vxf_batch_wait(batch, stream));
+            compare(stream, batch, what, slow_ns, errors);
+            vxf_batch_release(batch);
+            busy(captured, 1000);
+        }
+        if (!is_captured) continue;
+        CU(cuStreamEndCapture(captured, &graph));
+        CU(cuGraphDestroy(graph));
+    }
+    CHECK(counted(errors, stream) == 0);
+    done(loader);
+    CU(cuMemFree_v2(errors));
+    tell(4 * count, "on a stream while another one was captured");
+}
+
+/* Ends the program after so many batches, the last of which is held, while its loader works. */
+static void end_now(void) {
+    CUdeviceptr errors = new_counter();
+    CUstream stream = new_stream();
+    vxf_loader *loader = begun(device_options(device));
+    vxf_batch *batch;
+    uint64_t number;
+    for (number = 0; number < batches; number++) {
+        OK(vxf_loader_next(loader, -1, &batch));
+        OK(vxf_batch_wait(batch, stream));
+        compare(stream, batch, what, slow_ns, errors);
+        if (number + 1 < batches) vxf_batch_release(batch);
+    }
+    exit(0);
+}
+
+static char *program;
+
+/* Programs that end so: well, and soon enough. */
+static void ends(void) {
+    static const char *const counts[] = {"0", "1", "2", "7"};
+    char slow[32], number[32];
+    size_t k;
+    snprintf(slow, sizeof slow, "%llu", (unsigned long long)slow_ns);
+    snprintf(number, sizeof number, "%d", device);
+    for (k = 0; k < sizeof counts / sizeof *counts; k++) {
+        int status = 0;
+        pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            execl("/proc/self/exe", program, "end-now", "--batches", counts[k], "--slow-ns", slow, "--device", number,
+                  "--data", folder, (char *)NULL);
+            _exit(127);
+        }
+        CHECK(waitpid(child, &status, 0) == child);
+        if (status != 0) fprintf(stderr, "after %s batches: wait status %d\n", counts[k], status), exit(1);
+    }
+    printf("%d programs ended well while their loaders worked\n", (int)k);
 }
 
 /* The copies of a loader's next images, and what they are. */
@@ -213,18 +365,35 @@ static void conversions(void) { compare_conversions(device, folder); }
 
 static void predictions(void) { compare_predictions(device, slow_ns < 2000000 ? 2000000 : slow_ns); }
 
+/* The device, and whether it runs a kernel. */
+static void describe(void) {
+    char text[256];
+    describe_device(device, text, sizeof text);
+    busy(NULL, 1000);
+    CU(cuStreamSynchronize(NULL));
+    puts(text);
+}
+
+/* Those that others call are not listed. */
 static const struct {
     const char *name;
     void (*run)(void);
-} checks[] = {{"stream", stream},
-              {"null-stream", null_stream},
-              {"legacy-stream", legacy_stream},
-              {"thread-streams", thread_streams},
-              {"two-loaders", two_loaders},
-              {"two-streams", two_streams},
-              {"casts", casts},
-              {"conversions", conversions},
-              {"predictions", predictions}};
+    int is_listed;
+} checks[] = {{"device", describe, 1},
+              {"stream", stream, 1},
+              {"null-stream", null_stream, 1},
+              {"legacy-stream", legacy_stream, 1},
+              {"thread-streams", thread_streams, 1},
+              {"thread-releases", thread_releases, 1},
+              {"thread-ends", thread_ends, 1},
+              {"two-loaders", two_loaders, 1},
+              {"two-streams", two_streams, 1},
+              {"capture", capture, 1},
+              {"casts", casts, 1},
+              {"conversions", conversions, 1},
+              {"predictions", predictions, 1},
+              {"ends", ends, 1},
+              {"end-now", end_now, 0}};
 
 int main(int count, char **arguments) {
     size_t k;
@@ -232,8 +401,9 @@ int main(int count, char **arguments) {
     slow_ns = option(count, arguments, "--slow-ns", 150000);
     device = (int)option(count, arguments, "--device", 0);
     folder = text_option(count, arguments, "--data", "/tmp/voxfeed-gpu");
+    program = arguments[0];
     for (k = 0; k < sizeof checks / sizeof *checks; k++) {
-        if (count < 2) puts(checks[k].name);
+        if (count < 2 && checks[k].is_listed) puts(checks[k].name);
         if (count < 2 || strcmp(arguments[1], checks[k].name)) continue;
         open_driver(device);
         dataset = make_volumes(folder, what);

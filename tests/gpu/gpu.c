@@ -7,8 +7,15 @@
 
 driver_table cu;
 
+static void *library;
 static CUmodule module;
 static CUfunction busy_kernel, compare_kernel;
+
+const char *error_name(CUresult result) {
+    const char *name = NULL;
+    cu.cuGetErrorName(result, &name);
+    return name ? name : "an unknown error";
+}
 
 /* The kernels' text lies beside the program. */
 static char *read_kernels(void) {
@@ -35,10 +42,10 @@ static char *read_kernels(void) {
 }
 
 void open_driver(int device) {
-    void *library = dlopen("libcuda.so.1", RTLD_NOW);
     CUcontext context;
     CUdevice number;
     char *text;
+    library = dlopen("libcuda.so.1", RTLD_NOW);
     if (!library) {
         fprintf(stderr, "no NVIDIA driver here: %s\n", dlerror());
         exit(77);
@@ -47,7 +54,7 @@ void open_driver(int device) {
     *(void **)&cu.name = dlsym(library, #name);                     \
     if (!cu.name) {                                                 \
         fprintf(stderr, "the driver lacks " #name "\n");            \
-        exit(77);                                                   \
+        exit(1);                                                    \
     }
     DRIVER_FUNCTIONS(DRIVER_LOOK_UP)
     CU(cuInit(0));

@@ -17,13 +17,14 @@ typedef struct {
 } driver_table;
 extern driver_table cu;
 
+/* The driver's name of a result, whatever it knows. */
+const char *error_name(CUresult result);
+
 #define CU(call)                                                                                         \
     do {                                                                                                 \
         CUresult result_ = cu.call;                                                                      \
         if (result_ != CUDA_SUCCESS) {                                                                   \
-            const char *name_ = "an unknown error";                                                      \
-            cu.cuGetErrorName(result_, &name_);                                                          \
-            fprintf(stderr, "%s:%d: %s: %s (%d)\n", __FILE__, __LINE__, #call, name_, result_);          \
+            fprintf(stderr, "%s:%d: %s: %s (%d)\n", __FILE__, __LINE__, #call, error_name(result_), result_); \
             exit(1);                                                                                     \
         }                                                                                                \
     } while (0)

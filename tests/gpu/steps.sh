@@ -20,8 +20,8 @@ gpu_run() {
     build
     step "pack" tests/gpu/pack "$release/libvoxfeed.so" "${pack:-$private/gpu}"
     if [ -n "$pack" ]; then
-        printf '       %s of it in %s; take it to a machine with a GPU and call its run\n' \
-            "$(du -sh "$pack" | cut -f 1)" "$pack"
+        printf '       %s of it in %s; take it to a machine with a GPU and %s, and call its run\n' \
+            "$(du -sh "$pack" | cut -f 1)" "$pack" "$(cat "$pack/needs")"
     else
         local table=$root/benches/gpu.md
         # Figures of a quick run are no figures.

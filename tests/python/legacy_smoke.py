@@ -85,6 +85,17 @@ info = voxfeed.Dataset(path(u"gr\u00fc\u00dfe.nii.gz")).volume_info(0, "images")
 assert (info.channels, info.shape, info.dtype) == (2, (6, 7, 8), "float32"), info
 voxfeed.montage(path("a.png"), [source[0], {"volume": (source[0] % 3).astype("u1"), "title": u"\u00e4"}])
 
+lines = []
+voxfeed.set_log(lambda level, line: lines.append((level, line)))
+os.mkdir(path("indexes"))
+scan = voxfeed.Dataset(path(u"gr\u00fc\u00dfe.nii.gz"), seek_index="always", index_folder=path("indexes"))
+os.rmdir(path("indexes"))
+scan.read(0, "images")
+assert lines == []
+voxfeed.process_events()
+assert [level for level, _ in lines] == ["warning"] and "its index is not kept" in lines[0][1], lines
+voxfeed.set_log(None)
+
 del images, row
 batch = next(loader.epoch(0))
 capsule = batch.array("images").__dlpack__(max_version=(1, 0))

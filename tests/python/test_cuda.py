@@ -12,7 +12,7 @@ import unittest
 import numpy
 
 import voxfeed
-from support import ROOT, Case, collect, loader_of
+from support import ROOT, Case, collect, loader_of, run_python
 from test_dlpack import VERSION, content
 
 LEGACY_STREAM, THREAD_STREAM = 1, 2
@@ -24,12 +24,33 @@ class Entry(ctypes.Structure):
                 ("to", ctypes.c_uint64), ("start", ctypes.c_uint64), ("bytes", ctypes.c_uint64)]
 
 
-driver = None
+# A program that ends with a loader at work; what it registers first is called last.
+ENDS = """
+import atexit, ctypes, os, sys, time
+driver = ctypes.CDLL(sys.argv[1])
+def last():
+    closed = loader._handle is None
+    print(closed and driver.standin_await_nothing_held(), time.time() - began < 30)
+atexit.register(last)
+import support
+loader = support.loader_of(batch_size=2, prefetch=1, device=sys.argv[2], endless=True)
+epoch = loader.epoch(0)
+next(epoch).close()
+child = os.fork() if sys.argv[3] == "fork" else 0
+if sys.argv[3] == "fork" and child == 0:
+    atexit.unregister(last)
+    sys.exit(3)
+if child:
+    print(os.WEXITSTATUS(os.waitpid(child, 0)[1]))
+began = time.time()
+"""
+
+driver = folder = None
 
 
 def setUpModule():
     """The stand-in, loaded first: the library then finds it under the name of NVIDIA's driver."""
-    global driver
+    global driver, folder
     if shutil.which("gcc") is None:
         raise unittest.SkipTest("no gcc")
     folder = tempfile.mkdtemp()
@@ -39,7 +60,6 @@ def setUpModule():
                            "-ffp-contract=off", "-Wl,-soname,libcuda.so.1", "-o", path] + sorted(sources))
     os.environ.pop("CUDA_VISIBLE_DEVICES", None)
     driver = ctypes.CDLL(path)
-    shutil.rmtree(folder)
     driver.standin_stream.restype = ctypes.c_void_p
     driver.standin_stream.argtypes = [ctypes.c_void_p, ctypes.c_uint]
     driver.standin_violation.restype = ctypes.c_char_p
@@ -47,6 +67,10 @@ def setUpModule():
     driver.standin_log.argtypes = [ctypes.c_uint64, ctypes.POINTER(Entry)]
     driver.standin_hold.argtypes = [ctypes.c_char_p]
     driver.standin_let.argtypes = [ctypes.c_char_p, ctypes.c_uint64]
+
+
+def tearDownModule():
+    shutil.rmtree(folder)
 
 
 def log():
@@ -247,12 +271,92 @@ class OnTheGpu(Case):
         with self.refused(BufferError):
             array.__dlpack__(dl_device=(2, 0))
 
+    def test_pinned_memory_may_come_from_a_pool_of_ones_own(self):
+        pool, taken, gone = {}, [], threading.Event()
+
+        def allocate(size):
+            # Of the driver, since copies are of pinned memory only.
+            address = ctypes.c_void_p()
+            self.assertEqual(driver.cuMemHostAlloc(ctypes.byref(address), ctypes.c_size_t(size), 1), 0)
+            pool[address.value] = size
+            return address.value
+
+        def release(address, size):
+            # The driver's functions want a context, which this thread may not have: the memory is kept.
+            taken.append(pool.pop(address) == size)
+            if not pool:
+                gone.set()
+
+        plain = loader_of(batch_size=2)
+        for device in ("cuda", "cuda_host"):
+            loader = loader_of(batch_size=2, device=device, device_id=self.device,
+                               pinned_allocator=(allocate, release))
+            self.assertEqual(sum(pool.values()), loader.stats().pinned_bytes)
+            for batch, expected in zip(loader.epoch(0), plain.epoch(0)):
+                self.same(batch.copy("images"), expected["images"])
+            batch = next(loader.epoch(1))
+            array = batch.array("images")
+            self.assertEqual(array._face["data"][0] in pool, device == "cuda_host")
+            del loader, batch
+            collect()
+            if device == "cuda_host":
+                self.assertFalse(gone.is_set())
+                self.assertGreater(len(pool), 0)
+            del array
+            collect()
+            self.assertTrue(gone.wait(60) and all(taken))
+            gone.clear()
+
+    def test_a_pool_may_be_in_use_when_python_ends(self):
+        code = ("import ctypes, sys, test_cuda, voxfeed\n"
+                "test_cuda.setUpModule()\n"
+                "def allocate(size):\n"
+                "    address = ctypes.c_void_p()\n"
+                "    test_cuda.driver.cuMemHostAlloc(ctypes.byref(address), ctypes.c_size_t(size), 1)\n"
+                "    return address.value\n"
+                "def release(address, size):\n"
+                "    pass\n"
+                "loader = test_cuda.loader_of(batch_size=2, device=sys.argv[1], pinned_allocator=(allocate, release))\n"
+                "array = next(loader.epoch(0)).array('images')\n"
+                "if sys.argv[2] == 'closed':\n"
+                "    loader.close()\n"
+                "if sys.argv[2] == 'gone':\n"
+                "    del loader\n")
+        for device in ("cuda", "cuda_host"):
+            for how in ("kept", "closed", "gone"):
+                self.assertEqual(run_python(code, device, how), (0, "", ""), (device, how))
+
+    def test_a_pool_that_cannot_is_told_of_by_its_own_words(self):
+        def broken(_):
+            raise KeyError("no pool today")
+
+        def leave(address, size):
+            raise AssertionError("nothing was given")
+
+        options = dict(device="cuda_host", device_id=self.device)
+        with self.assertRaises(KeyError):
+            loader_of(pinned_allocator=(broken, leave), **options)
+        with self.refused(voxfeed.OutOfMemoryError, "allocator"):
+            loader_of(pinned_allocator=(lambda _: None, leave), **options)
+        with self.refused(TypeError, "address"):
+            loader_of(pinned_allocator=(lambda _: "here", leave), **options)
+        with self.refused(voxfeed.ArgumentError, "allocator"):
+            loader_of(pinned_allocator=(broken, leave))
+        with self.refused(TypeError, "pair"):
+            loader_of(pinned_allocator=broken, **options)
+
     def test_loaders_tell_what_they_sent(self):
         stats = self.loader.stats()
         self.assertEqual(stats.uploads, 2)
         self.assertEqual(stats.upload_bytes, 2 * 2 * (3 * 4 * 4 * 2 + 3 * 4 * 4))
         self.assertGreater(stats.pinned_bytes, 0)
         self.assertEqual(stats.device_bytes, stats.pinned_bytes)
+
+    def test_the_end_of_the_interpreter_closes_loaders(self):
+        path = os.path.join(folder, "libcuda.so.1")
+        for device, how, said in (("cuda", "", "1 True\n"), ("cuda_host", "", "1 True\n"), ("cuda", "fork", "3\n1 True\n"),
+                                  ("cpu", "", "False True\n")):
+            self.assertEqual(run_python(ENDS, path, device, how), (0, said, ""), device)
 
     def test_predictions_are_added_where_they_lie(self):
         self.batch.close()
@@ -268,6 +372,21 @@ class OnTheGpu(Case):
         for subject in list(there.complete()):
             self.same(there.take(subject), host.take(subject))
         self.assertTrue(there.next_complete() is None and list(host.complete()) == [])
+
+    def test_the_driver_knows_where_an_array_lies_that_does_not_say(self):
+        class Bare(object):
+            def __init__(self, array):
+                self.__cuda_array_interface__ = array.__cuda_array_interface__
+
+        self.batch.close()
+        plain, assembler = loader_of(batch_size=2), voxfeed.Assembler(self.loader)
+        host = voxfeed.Assembler(plain)
+        for batch, expected in zip(self.loader.epoch(1), plain.epoch(1)):
+            batch.wait(self.stream)
+            assembler.add(batch, Bare(batch.array("images")), self.stream)
+            host.add(expected, expected["images"])
+        for subject in list(host.complete()):
+            self.same(assembler.take(subject), host.take(subject))
 
     def test_a_device_that_is_not_there_is_an_error(self):
         with self.refused(voxfeed.NoDeviceError):

@@ -229,6 +229,13 @@ class Options(Case):
         with self.assertRaises((voxfeed.NoDeviceError, voxfeed.UnsupportedError)):
             loader_of(device="cuda")
 
+    def test_the_number_of_a_device_that_is_not_named_is_refused(self):
+        plain = loader_of(device="cpu", device_id=1)
+        voxfeed.Assembler(plain, device="cpu", device_id=1)
+        for make in (lambda: loader_of(device_id=1), lambda: voxfeed.Assembler(plain, device_id=1)):
+            with self.refused(voxfeed.ArgumentError, "device_id is 1", "VXF_DEVICE_CUDA"):
+                make()
+
 
 class Data(Case):
     def test_a_dataset_tells_what_was_put_in(self):

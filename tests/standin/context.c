@@ -5,7 +5,8 @@
 
 #include "inside.h"
 
-struct CUctx_st contexts[DEVICES];
+/* The primary ones, and one more of each device. */
+struct CUctx_st contexts[2 * DEVICES];
 
 static __thread CUcontext stack[DEPTH];
 static __thread int depth;
@@ -13,7 +14,7 @@ static __thread int depth;
 CUcontext current(void) { return depth > 0 ? stack[depth - 1] : NULL; }
 
 static int is_context(CUcontext context) {
-    return context >= contexts && context < contexts + DEVICES && context->retained > 0;
+    return context >= contexts && context < contexts + 2 * DEVICES && context->retained > 0;
 }
 
 /* The devices that are there and that CUDA_VISIBLE_DEVICES shows, as the driver reads it: up to the first
@@ -49,18 +50,30 @@ CUresult cuDriverGetVersion(int *version) {
     E(CUDA_ERROR_OUT_OF_MEMORY, "out of memory")                                      \
     E(CUDA_ERROR_NOT_INITIALIZED, "initialization error")                             \
     E(CUDA_ERROR_DEINITIALIZED, "driver shutting down")                               \
+    E(CUDA_ERROR_STUB_LIBRARY, "CUDA driver is a stub library")                       \
+    E(CUDA_ERROR_DEVICE_UNAVAILABLE, "CUDA-capable device(s) is/are busy or unavailable") \
     E(CUDA_ERROR_NO_DEVICE, "no CUDA-capable device is detected")                     \
     E(CUDA_ERROR_INVALID_DEVICE, "invalid device ordinal")                            \
     E(CUDA_ERROR_INVALID_IMAGE, "device kernel image is invalid")                     \
     E(CUDA_ERROR_INVALID_CONTEXT, "invalid device context")                           \
     E(CUDA_ERROR_INVALID_PTX, "a PTX JIT compilation failed")                         \
     E(CUDA_ERROR_INVALID_HANDLE, "invalid resource handle")                           \
+    E(CUDA_ERROR_ILLEGAL_STATE, "the operation cannot be performed in the present state") \
     E(CUDA_ERROR_NOT_FOUND, "named symbol not found")                                 \
     E(CUDA_ERROR_NOT_READY, "device not ready")                                       \
     E(CUDA_ERROR_ILLEGAL_ADDRESS, "an illegal memory access was encountered")         \
     E(CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED, "part or all of the requested memory range is already mapped") \
     E(CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED, "pointer does not correspond to a registered memory region")       \
     E(CUDA_ERROR_LAUNCH_FAILED, "unspecified launch failure")                         \
+    E(CUDA_ERROR_SYSTEM_NOT_READY, "system not yet initialized")                      \
+    E(CUDA_ERROR_SYSTEM_DRIVER_MISMATCH, "system has unsupported display driver / cuda driver combination") \
+    E(CUDA_ERROR_COMPAT_NOT_SUPPORTED_ON_DEVICE, "forward compatibility was attempted on non supported HW") \
+    E(CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "operation not permitted when stream is capturing") \
+    E(CUDA_ERROR_STREAM_CAPTURE_INVALIDATED, "operation failed due to a previous error during capture") \
+    E(CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "dependency created on uncaptured work in another stream") \
+    E(CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "operation would make the legacy stream depend on a capturing blocking stream") \
+    E(CUDA_ERROR_CAPTURED_EVENT, "operation not permitted on an event last recorded in a capturing stream") \
+    E(CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD, "attempt to terminate a thread-local capture sequence from another thread") \
     E(CUDA_ERROR_UNKNOWN, "unknown error")
 
 #define ERROR_NAME(error, text) case error: return #error;
@@ -143,6 +156,28 @@ CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device) {
         contexts[device].retained++;
         *context = &contexts[device];
     }
+    return leave(result);
+}
+
+CUresult cuDevicePrimaryCtxGetState(CUdevice device, unsigned *flags, int *active) {
+    CUresult result = enter(AT_cuDevicePrimaryCtxGetState, (standin_entry){0});
+    if (result == CUDA_SUCCESS) result = check_device(device);
+    if (result == CUDA_SUCCESS) *flags = 0, *active = contexts[device].retained > 0;
+    return leave(result);
+}
+
+CUcontext standin_context(int device) {
+    CUcontext context = &contexts[DEVICES + device];
+    pthread_mutex_lock(&standin_lock);
+    context->device = device;
+    context->retained = 1;
+    pthread_mutex_unlock(&standin_lock);
+    return context;
+}
+
+CUresult cuCtxGetStreamPriorityRange(int *least, int *greatest) {
+    CUresult result = enter(AT_cuCtxGetStreamPriorityRange, (standin_entry){0});
+    if (result == CUDA_SUCCESS) *least = 0, *greatest = -5;
     return leave(result);
 }
 

@@ -22,7 +22,7 @@ static const int function_needs[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NEEDS)};
 
 script scripts[FUNCTIONS];
 int blocked_threads;
-int ignored_waits, ignored_retires, ignored_synchronizations;
+int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 uint64_t most_pinned = (uint64_t)1 << 30, most_on_device = (uint64_t)1 << 30;
 
 static thread threads[THREADS];
@@ -94,6 +94,7 @@ __attribute__((constructor)) static void read_environment(void) {
     ignored_waits = ignored && !strcmp(ignored, "wait");
     ignored_retires = ignored && !strcmp(ignored, "retire");
     ignored_synchronizations = ignored && !strcmp(ignored, "host");
+    ignored_modes = ignored && !strcmp(ignored, "mode");
 }
 
 __attribute__((destructor)) void standin_go(void) {
@@ -119,6 +120,7 @@ CUresult enter(int function, standin_entry details) {
     else if (function_needs[function] != ANY_TIME && !is_started) result = CUDA_ERROR_NOT_INITIALIZED;
     else if (function_needs[function] == IN_CONTEXT && !context) result = CUDA_ERROR_INVALID_CONTEXT;
     else if (function_needs[function] == IN_CONTEXT && context->broken) result = context->broken;
+    else if (function_needs[function] == IN_CONTEXT) result = forbidden_by_capture(function);
     script->called++;
     details.function = function_names[function];
     details.thread = standin_thread();

@@ -39,7 +39,8 @@ CUresult cuEventRecord(CUevent event, CUstream stream) {
     }
     if (result == CUDA_SUCCESS) {
         operation what = {.function = AT_cuEventRecord, .action = DO_RECORD, .event = event};
-        what.generation = ++event->recorded;
+        event->captured = stream->capture != CAPTURE_NONE;
+        what.generation = event->captured ? event->recorded : ++event->recorded;
         result = enqueue(stream, what);
     }
     return leave(result);
@@ -53,7 +54,9 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
     if (result == CUDA_SUCCESS && !(stream->mine ? ignored_waits : ignored_retires)) {
         operation what = {.function = AT_cuStreamWaitEvent, .action = DO_WAIT, .event = event};
         what.generation = event->recorded;
-        result = enqueue(stream, what);
+        if (event->captured != (stream->capture != CAPTURE_NONE))
+            result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_ISOLATION, "a wait crosses its border");
+        else result = enqueue(stream, what);
     }
     return leave(result);
 }
@@ -61,6 +64,7 @@ CUresult cuStreamWaitEvent(CUstream stream, CUevent event, unsigned flags) {
 CUresult cuEventQuery(CUevent event) {
     CUresult result = enter(AT_cuEventQuery, (standin_entry){.event = event});
     if (result == CUDA_SUCCESS && !is_event(event)) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && event->captured) result = CUDA_ERROR_CAPTURED_EVENT;
     if (result == CUDA_SUCCESS && event->reached < event->recorded) result = CUDA_ERROR_NOT_READY;
     return leave(result);
 }
@@ -69,6 +73,7 @@ CUresult cuEventSynchronize(CUevent event) {
     CUresult result = enter(AT_cuEventSynchronize, (standin_entry){.event = event});
     uint64_t generation;
     if (result == CUDA_SUCCESS && !is_event(event)) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && event->captured) result = CUDA_ERROR_CAPTURED_EVENT;
     if (result == CUDA_SUCCESS && !ignored_synchronizations) {
         generation = event->recorded;
         blocked_threads++;

@@ -27,11 +27,13 @@ struct CUstream_st {
     CUcontext context;
     unsigned flags;
     long owner;
+    int capture, capture_mode;
+    long capturer, kept;
     operation *first, **last;
 };
 
 struct CUevent_st {
-    int alive;
+    int alive, captured;
     CUcontext context;
     uint64_t recorded, reached, pending;
 };
@@ -78,13 +80,13 @@ extern pthread_mutex_t standin_lock;
 extern pthread_cond_t standin_turn;
 extern const char *const function_names[FUNCTIONS];
 extern script scripts[FUNCTIONS];
-extern struct CUctx_st contexts[DEVICES];
+extern struct CUctx_st contexts[2 * DEVICES];
 extern struct CUstream_st streams[STREAMS];
 extern struct CUevent_st events[EVENTS];
 extern block blocks[BLOCKS];
 extern uint64_t most_pinned, most_on_device;
 extern int blocked_threads;
-extern int ignored_waits, ignored_retires, ignored_synchronizations;
+extern int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 
 /* Calls: `enter` locks, counts and logs, and says why the call fails, if it does; `leave` unlocks. */
 CUresult enter(int function, standin_entry details);
@@ -104,11 +106,20 @@ int is_stuck(CUstream stream);
 int is_wanted(uint64_t start, uint64_t bytes);
 int is_event(CUevent event);
 
+/* Captures: why one forbids a call, if it does; whether a context has one of a stream without these flags. */
+enum { CAPTURE_NONE, CAPTURE_ACTIVE, CAPTURE_BROKEN };
+CUresult forbidden_by_capture(int function);
+int is_capturing(CUcontext context, unsigned without);
+CUresult break_capture(CUstream stream, CUresult result, const char *what);
+
 /* Memory. */
 block *block_of(uint64_t address, uint64_t bytes);
 
 /* Kernels: runs and frees what cuLaunchKernel copied. */
 typedef struct launch launch;
 CUresult run_launch(void *launch);
+
+/* The context whose work this thread runs; none where it is the program's. */
+extern __thread CUcontext running;
 
 #endif

@@ -55,19 +55,38 @@ int standin_is_memory(uint64_t address, uint64_t bytes) {
     pthread_mutex_lock(&standin_lock);
     found = block_of(address, bytes);
     pthread_mutex_unlock(&standin_lock);
-    return bytes == 0 || found;
+    return bytes == 0 || (found && (found->place != ON_DEVICE || found->context == running));
 }
 
-CUresult cuModuleLoadData(CUmodule *module, const void *image) {
-    CUresult result = enter(AT_cuModuleLoadData, (standin_entry){0});
+static CUresult load(CUmodule *module, const void *image, CUresult result) {
     int k;
     if (result == CUDA_SUCCESS && !strstr(image, ".version")) result = CUDA_ERROR_INVALID_IMAGE;
     if (result == CUDA_SUCCESS) {
         for (k = 0; k < MODULES && modules[k].text; k++) continue;
-        if (k == MODULES || !(modules[k].text = strdup(image))) return leave(CUDA_ERROR_OUT_OF_MEMORY);
+        if (k == MODULES || !(modules[k].text = strdup(image))) return CUDA_ERROR_OUT_OF_MEMORY;
         modules[k].context = current();
         *module = &modules[k];
     }
+    return result;
+}
+
+CUresult cuModuleLoadData(CUmodule *module, const void *image) {
+    return leave(load(module, image, enter(AT_cuModuleLoadData, (standin_entry){0})));
+}
+
+/* Of the options, the buffer for complaints (5) and its length (6) are known; what it complains of are texts. */
+CUresult cuModuleLoadDataEx(CUmodule *module, const void *image, unsigned count, int *options, void **values) {
+    CUresult result = load(module, image, enter(AT_cuModuleLoadDataEx, (standin_entry){0}));
+    char *log = NULL;
+    size_t length = 0;
+    unsigned k;
+    for (k = 0; k < count; k++) {
+        if (options[k] == 5) log = values[k];
+        else if (options[k] == 6) length = (size_t)values[k];
+        else result = CUDA_ERROR_INVALID_VALUE;
+    }
+    if (log && result == CUDA_ERROR_INVALID_PTX)
+        snprintf(log, length, "ptxas application ptx input, line 7; fatal   :\n  a stand-in's complaint\n");
     return leave(result);
 }
 

@@ -18,7 +18,7 @@ extern const kernel library_kernels[];
 /* Those of the programs in tests/gpu, ended likewise. */
 extern const kernel gpu_kernels[];
 
-/* Whether all of these bytes lie in one block of device or pinned memory. */
+/* Whether all of these bytes lie in one block of memory that the running kernel's device reaches. */
 int standin_is_memory(uint64_t address, uint64_t bytes);
 
 #endif

@@ -138,12 +138,8 @@ CUresult cuMemHostUnregister(void *pointer) {
     return leave(result);
 }
 
-CUresult cuPointerGetAttribute(void *value, int attribute, CUdeviceptr pointer) {
+static CUresult attribute_of(const block *block, void *value, int attribute, CUdeviceptr pointer) {
     enum { CONTEXT = 1, KIND, DEVICE_POINTER, HOST_POINTER, MANAGED = 8, ORDINAL = 9, START = 11, SIZE = 12 };
-    CUresult result = enter(AT_cuPointerGetAttribute, (standin_entry){.from = pointer});
-    block *block = block_of(pointer, 1);
-    if (result == CUDA_SUCCESS && !block) result = CUDA_ERROR_INVALID_VALUE;
-    if (result != CUDA_SUCCESS) return leave(result);
     switch (attribute) {
     case CONTEXT: *(CUcontext *)value = block->context; break;
     case KIND: *(unsigned *)value = block->place == ON_DEVICE ? 2 : 1; break;
@@ -153,10 +149,34 @@ CUresult cuPointerGetAttribute(void *value, int attribute, CUdeviceptr pointer) 
     case START: *(CUdeviceptr *)value = block->start; break;
     case SIZE: *(size_t *)value = block->bytes; break;
     case HOST_POINTER:
-        if (block->place == ON_DEVICE) result = CUDA_ERROR_INVALID_VALUE;
-        else *(void **)value = (void *)pointer;
+        if (block->place == ON_DEVICE) return CUDA_ERROR_INVALID_VALUE;
+        *(void **)value = (void *)pointer;
         break;
-    default: result = CUDA_ERROR_INVALID_VALUE;
+    default: return CUDA_ERROR_INVALID_VALUE;
+    }
+    return CUDA_SUCCESS;
+}
+
+CUresult cuPointerGetAttribute(void *value, int attribute, CUdeviceptr pointer) {
+    CUresult result = enter(AT_cuPointerGetAttribute, (standin_entry){.from = pointer});
+    block *block = block_of(pointer, 1);
+    if (result == CUDA_SUCCESS && !block) result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS) result = attribute_of(block, value, attribute, pointer);
+    return leave(result);
+}
+
+/* Of an address that it does not know it says that the memory is of no kind and of no device; others are not asked. */
+CUresult cuPointerGetAttributes(unsigned count, int *attributes, void **values, CUdeviceptr pointer) {
+    enum { KIND = 2, MANAGED = 8, ORDINAL = 9 };
+    CUresult result = enter(AT_cuPointerGetAttributes, (standin_entry){.from = pointer});
+    block *block = block_of(pointer, 1);
+    unsigned k;
+    for (k = 0; k < count && result == CUDA_SUCCESS; k++) {
+        if (block) result = attribute_of(block, values[k], attributes[k], pointer);
+        else if (attributes[k] == KIND) *(unsigned *)values[k] = 0;
+        else if (attributes[k] == MANAGED) *(unsigned char *)values[k] = 0;
+        else if (attributes[k] == ORDINAL) *(int *)values[k] = -2;
+        else result = CUDA_ERROR_INVALID_VALUE;
     }
     return leave(result);
 }

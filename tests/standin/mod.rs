@@ -6,11 +6,12 @@ use std::sync::OnceLock;
 
 use crate::programs::output_of;
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "control.c",
     "context.c",
     "stream.c",
     "event.c",
+    "capture.c",
     "memory.c",
     "kernels.c",
     "library_kernels.c",

@@ -18,6 +18,8 @@
 
 enum { BYTES = 4096 };
 
+static const char KERNEL[] = ".version 6.0\n.visible .entry standin_fill(\n)\n{\n}\n";
+
 static CUcontext context, other;
 static unsigned char *pinned;
 static CUdeviceptr memory;
@@ -101,7 +103,7 @@ static void kernels(void) {
     CUmodule module;
     CUfunction function;
     GIVES(cuModuleLoadData(&module, "no module"), CUDA_ERROR_INVALID_IMAGE);
-    OK(cuModuleLoadData(&module, ".version 6.0\n.visible .entry standin_fill(\n)\n{\n}\n"));
+    OK(cuModuleLoadData(&module, KERNEL));
     GIVES(cuModuleGetFunction(&function, module, "standin"), CUDA_ERROR_NOT_FOUND);
     OK(cuModuleGetFunction(&function, module, "standin_fill"));
     OK(cuLaunchKernel(function, BYTES / 1024, 1, 1, 256, 1, 1, 0, NULL, arguments, NULL));
@@ -129,6 +131,70 @@ static void bounds(void) {
     CHECK(strstr(standin_violation(1), "of another"));
     OK(cuMemFree_v2(far));
     OK(cuCtxPopCurrent_v2(NULL));
+}
+
+static void *end_elsewhere(void *stream) {
+    CUgraph made;
+    OK(cuCtxPushCurrent_v2(context));
+    GIVES(cuStreamEndCapture(stream, &made), CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD);
+    OK(cuCtxPopCurrent_v2(NULL));
+    return NULL;
+}
+
+/* What a capture forbids, whom, and what becomes of work. */
+static void captures(void) {
+    CUstream graph = standin_stream(context, CU_STREAM_NON_BLOCKING), blocking = standin_stream(context, 0);
+    CUcontext own = NULL;
+    CUevent event;
+    CUgraph made;
+    CUmodule module;
+    int status = 7, mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    uint64_t runs = standin_runs("cuMemset"), known = 0;
+    pthread_t thread;
+    int k;
+    while (standin_violation(known)) known++;
+    OK(cuStreamGetCtx(graph, &own));
+    CHECK(own == context);
+    OK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    standin_capture(graph, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    OK(cuStreamIsCapturing(graph, &status));
+    CHECK(status == 1);
+    OK(cuMemsetD8Async(memory, 1, 4, graph));
+    OK(cuEventRecord(event, graph));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    CHECK(mode == CU_STREAM_CAPTURE_MODE_GLOBAL && !standin_violation(known));
+    GIVES(cuEventQuery(event), CUDA_ERROR_CAPTURED_EVENT);
+    CHECK(standin_captured(graph) == 2 && standin_settle() && standin_runs("cuMemset") == runs);
+    standin_capture(blocking, CU_STREAM_CAPTURE_MODE_GLOBAL);
+    GIVES(cuStreamIsCapturing(NULL, &status), CUDA_ERROR_STREAM_CAPTURE_IMPLICIT);
+    CHECK(!standin_violation(known));
+    OK(cuThreadExchangeStreamCaptureMode(&mode));
+    GIVES(cuEventQuery(event), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    CHECK(standin_captured(blocking) == -1 && strstr(standin_violation(known), "cuEventQuery"));
+    OK(cuEventRecord(event, graph));
+    OK(cuEventSynchronize(event));
+    standin_capture(graph, CU_STREAM_CAPTURE_MODE_RELAXED);
+    OK(cuEventQuery(event));
+    GIVES(cuStreamWaitEvent(graph, event, 0), CUDA_ERROR_STREAM_CAPTURE_ISOLATION);
+    CHECK(standin_captured(graph) == -1);
+    OK(cuCtxSynchronize());
+    GIVES(cuStreamBeginCapture_v2(NULL, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+    GIVES(cuStreamBeginCapture_v2(graph, 3), CUDA_ERROR_INVALID_VALUE);
+    GIVES(cuStreamEndCapture(graph, &made), CUDA_ERROR_ILLEGAL_STATE);
+    for (k = 0; k < 3; k++) {
+        OK(cuStreamBeginCapture_v2(graph, CU_STREAM_CAPTURE_MODE_GLOBAL));
+        GIVES(cuStreamBeginCapture_v2(graph, CU_STREAM_CAPTURE_MODE_GLOBAL), CUDA_ERROR_ILLEGAL_STATE);
+        OK(cuMemsetD8Async(memory, 1, 4, graph));
+        pthread_create(&thread, NULL, end_elsewhere, graph);
+        pthread_join(thread, NULL);
+        if (k == 1) GIVES(cuModuleLoadData(&module, KERNEL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        if (k == 2) GIVES(cuModuleLoadDataEx(&module, KERNEL, 0, NULL, NULL), CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED);
+        GIVES(cuStreamEndCapture(graph, &made), k ? CUDA_ERROR_STREAM_CAPTURE_INVALIDATED : CUDA_SUCCESS);
+        if (k) CHECK(!made);
+        else OK(cuGraphDestroy(made));
+    }
+    CHECK(standin_settle() && standin_runs("cuMemset") == runs);
+    OK(cuEventDestroy_v2(event));
 }
 
 static void *on_another_thread(void *none) {
@@ -181,6 +247,7 @@ int main(void) {
     kernels();
     bounds();
     accounts();
+    captures();
     ruin();
     return 0;
 }

@@ -13,7 +13,8 @@
  *   STANDIN_FAIL=cuX:3:2  the calls of cuX fail with 2 after three that do not
  *   STANDIN_RUN_FAIL=cuX:3:700  the operation of cuX fails on the device after three that do not
  *   STANDIN_IGNORE=wait   one of: wait (of the program's streams), retire (waits of all other streams), host
- *                         (cuEventSynchronize returns at once): the mutations that tests must notice
+ *                         (cuEventSynchronize returns at once), mode (of threads beside captures): the mutations
+ *                         that tests must notice
  */
 #ifndef STANDIN_H
 #define STANDIN_H
@@ -63,6 +64,14 @@ CUstream standin_stream(CUcontext context, unsigned flags);
 void standin_mine(CUstream stream);
 void standin_do(CUcontext context, CUstream stream, void (*work)(void *), void *argument);
 void standin_finish(CUcontext context, CUstream stream);
+
+/* A context of a device that is not its primary one. */
+CUcontext standin_context(int device);
+
+/* Begins to capture a stream of the program's into a graph: what it is given is kept and not done. The end says how
+ * many operations were kept, and -1 where the capture was broken meanwhile. */
+void standin_capture(CUstream stream, int mode);
+long standin_captured(CUstream stream);
 
 /* A gate in a stream: what is enqueued after it waits until it is opened. */
 uint64_t standin_gate(CUcontext context, CUstream stream);

@@ -5,6 +5,7 @@
 #include "inside.h"
 
 struct CUstream_st streams[STREAMS];
+__thread CUcontext running;
 
 static uint64_t last_number, last_gate;
 static uint64_t open_gates[1024];
@@ -99,6 +100,7 @@ static void run_first(CUstream stream) {
 
 static void *run_stream(void *argument) {
     CUstream stream = argument;
+    running = stream->context;
     pthread_mutex_lock(&standin_lock);
     while (stream->first || !stream->closing) {
         if (stream->first && (stream->context->broken || may_run(stream, stream->first))) {
@@ -151,7 +153,15 @@ CUstream resolve(CUstream handle, CUcontext context) {
 }
 
 CUresult enqueue(CUstream stream, operation what) {
-    operation *own = malloc(sizeof *own);
+    operation *own;
+    if (stream == stream->context->legacy && is_capturing(stream->context, CU_STREAM_NON_BLOCKING))
+        return break_capture(NULL, CUDA_ERROR_STREAM_CAPTURE_IMPLICIT, "the legacy stream is used");
+    if (stream->capture == CAPTURE_BROKEN) return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
+    if (stream->capture == CAPTURE_ACTIVE) {
+        stream->kept++;
+        return CUDA_SUCCESS;
+    }
+    own = malloc(sizeof *own);
     if (!own) return CUDA_ERROR_OUT_OF_MEMORY;
     *own = what;
     own->next = NULL;
@@ -172,6 +182,23 @@ CUresult cuStreamCreate(CUstream *stream, unsigned flags) {
     return leave(result);
 }
 
+CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned flags, int priority) {
+    CUresult result = enter(AT_cuStreamCreateWithPriority, (standin_entry){.bytes = (uint64_t)(int64_t)priority});
+    if (result == CUDA_SUCCESS && flags > CU_STREAM_NON_BLOCKING) result = CUDA_ERROR_INVALID_VALUE;
+    if (result == CUDA_SUCCESS) {
+        *stream = open_stream(current(), flags, 0);
+        if (!*stream) result = CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    return leave(result);
+}
+
+CUresult cuStreamGetCtx(CUstream stream, CUcontext *context) {
+    CUresult result = enter(AT_cuStreamGetCtx, (standin_entry){.stream = stream});
+    if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS) *context = stream->context;
+    return leave(result);
+}
+
 static int is_default(CUstream stream) { return (uintptr_t)stream <= 2; }
 
 CUresult cuStreamDestroy_v2(CUstream stream) {
@@ -185,6 +212,8 @@ CUresult cuStreamDestroy_v2(CUstream stream) {
 CUresult cuStreamQuery(CUstream stream) {
     CUresult result = enter(AT_cuStreamQuery, (standin_entry){.stream = stream});
     if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && stream->capture)
+        result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "its stream is queried");
     if (result == CUDA_SUCCESS && !is_idle(stream)) result = CUDA_ERROR_NOT_READY;
     return leave(result);
 }
@@ -202,7 +231,20 @@ static CUresult await_stream(CUstream stream) {
 CUresult cuStreamSynchronize(CUstream stream) {
     CUresult result = enter(AT_cuStreamSynchronize, (standin_entry){.stream = stream});
     if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS && stream->capture)
+        result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "its stream is waited for");
     if (result == CUDA_SUCCESS) result = await_stream(stream);
+    return leave(result);
+}
+
+CUresult cuCtxSynchronize(void) {
+    CUresult result = enter(AT_cuCtxSynchronize, (standin_entry){0});
+    CUcontext context = current();
+    int k;
+    if (result == CUDA_SUCCESS && is_capturing(context, 0))
+        result = break_capture(NULL, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "its context is waited for");
+    for (k = 0; k < STREAMS && result == CUDA_SUCCESS; k++)
+        if (streams[k].alive && streams[k].context == context) result = await_stream(&streams[k]);
     return leave(result);
 }
 

@@ -32,6 +32,7 @@
 #include "voxfeed/dataset.hpp"
 #include "voxfeed/error.hpp"
 #include "voxfeed/loader.hpp"
+#include "voxfeed/log.hpp"
 #include "voxfeed/options.hpp"
 #include "voxfeed/pinned.hpp"
 #include "voxfeed/tensor.hpp"

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::log::{LogLevel, tell};
 use crate::store::chunks::{Found, Piece, Source};
 use crate::store::deflated::build::build;
 use crate::store::deflated::packed::broken;
@@ -66,22 +67,31 @@ impl SeekSource {
             return Ok(known.clone());
         }
         let read = self.kept_at.as_ref().and_then(|path| sidecar::read(path, &self.packed, &self.slabs));
-        let known = match read {
-            Some(found) => Known { index: Arc::new(found), read: true },
+        let (known, kept) = match read {
+            Some(found) => (Known { index: Arc::new(found), read: true }, Ok(())),
             None => self.made()?,
         };
         *index = Some(known.clone());
+        drop(index);
+        self.say_where_not(kept);
         Ok(known)
     }
 
-    /// An index made now, and kept where it is to be kept.
-    fn made(&self) -> Result<Known> {
+    /// An index made now, and whether it is kept where it is to be kept.
+    fn made(&self) -> Result<(Known, Result<()>)> {
         let index = build(&self.packed, &self.slabs)?;
-        if let Some(path) = &self.kept_at {
-            // Voxels do not depend on it: where it cannot be written, the next process makes it anew.
-            let _ = sidecar::write(path, &self.packed, &self.slabs, &index);
+        let write = |path| sidecar::write(path, &self.packed, &self.slabs, &index);
+        let kept = self.kept_at.as_deref().map_or(Ok(()), write);
+        Ok((Known { index: Arc::new(index), read: false }, kept))
+    }
+
+    /// Voxels do not depend on a file for the index: where it cannot be written, that is told and no error.
+    fn say_where_not(&self, kept: Result<()>) {
+        if let Err(error) = kept {
+            let (packed, why) = (self.packed.path().display(), error.message());
+            let line = || format!("{packed}: its index is not kept, each process makes it anew: {why}");
+            tell(LogLevel::Warning, line);
         }
-        Ok(Known { index: Arc::new(index), read: false })
     }
 
     /// Makes an index that turned out wrong anew.
@@ -90,8 +100,10 @@ impl SeekSource {
         match index.as_ref().filter(|known| !known.read) {
             Some(known) => Ok(known.clone()),
             None => {
-                let known = self.made()?;
+                let (known, kept) = self.made()?;
                 *index = Some(known.clone());
+                drop(index);
+                self.say_where_not(kept);
                 Ok(known)
             }
         }

@@ -5,7 +5,11 @@ use std::marker::PhantomData;
 use std::sync::{Mutex, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::sys::cuda::StreamHandle;
 use crate::sys::cuda::driver::{Driver, Handle, driver};
+
+/// What a thread may do while a stream is being captured into a graph: all that does not touch the capture.
+const RELAXED: i32 = 2;
 
 /// The number of GPUs that the driver shows.
 ///
@@ -80,6 +84,65 @@ impl Context {
         known.map_or_else(|| Self::of(0), Ok)
     }
 
+    /// The context of the calling thread; none where it has none.
+    ///
+    /// # Errors
+    /// `Argument` where it is not its device's primary one; `Device` where the driver refuses.
+    pub fn of_thread() -> Result<Option<&'static Self>> {
+        let (driver, mut raw) = (driver()?, 0);
+        // SAFETY: the place for the result is ours.
+        driver.check("cuCtxGetCurrent", unsafe { (driver.cuCtxGetCurrent)(&raw mut raw) })?;
+        if raw == 0 { Ok(None) } else { Self::known_as(driver, raw).map(Some) }
+    }
+
+    /// The context that a stream belongs to; a default stream's is the current one.
+    ///
+    /// # Errors
+    /// `Argument` where it is not its device's primary one; `Device` where the driver does not know the stream.
+    pub fn of_stream(current: &Current, stream: StreamHandle) -> Result<&'static Self> {
+        if stream.is_default() {
+            return Ok(current.context());
+        }
+        let (driver, mut raw) = (current.context().driver, 0);
+        // SAFETY: who made the stream's handle promised that it lives, and the place for the result is ours.
+        driver.check("cuStreamGetCtx", unsafe { (driver.cuStreamGetCtx)(stream.0, &raw mut raw) })?;
+        Self::known_as(driver, raw)
+    }
+
+    /// The primary context that the driver knows by this handle.
+    fn known_as(driver: &Driver, raw: Handle) -> Result<&'static Self> {
+        let retained = RETAINED.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = retained.iter().find(|context| context.raw == raw).copied();
+        drop(retained);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let (mut device, mut popped, mut flags, mut is_active) = (0, 0, 0, 0);
+        // SAFETY: the driver gave this context as one that is in use.
+        driver.check("cuCtxPushCurrent", unsafe { (driver.cuCtxPushCurrent)(raw) })?;
+        // SAFETY: the place for the result is ours.
+        let asked = driver.check("cuCtxGetDevice", unsafe { (driver.cuCtxGetDevice)(&raw mut device) });
+        // SAFETY: pushed above on this thread; the place for the result is ours.
+        driver.check("cuCtxPopCurrent", unsafe { (driver.cuCtxPopCurrent)(&raw mut popped) })?;
+        asked?;
+        // Asked first, since retaining a primary context that is not there would make it.
+        // SAFETY: the places for the results are ours.
+        let code = unsafe { (driver.cuDevicePrimaryCtxGetState)(device, &raw mut flags, &raw mut is_active) };
+        driver.check("cuDevicePrimaryCtxGetState", code)?;
+        if is_active != 0 {
+            // What the driver calls a device is its number, in all its versions.
+            let primary = Self::of(device)?;
+            if primary.raw == raw {
+                return Ok(primary);
+            }
+        }
+        Err(Error::argument(format!(
+            "the stream belongs to a CUDA context that is not the primary one of device {device}, and that may be \
+             destroyed at any time: use a stream of the primary context, which the CUDA runtime uses, or wait \
+             with (void *)-1 and be done with the batch before its release"
+        )))
+    }
+
     /// The device's number.
     pub fn ordinal(&self) -> i32 {
         self.ordinal
@@ -100,13 +163,17 @@ impl Context {
 
     /// Makes it the thread's context until the result is dropped, when the one before is back.
     ///
+    /// Meanwhile the thread does not disturb streams that others are capturing into graphs.
+    ///
     /// # Errors
     /// `Device` where the driver refuses, as it does when the process ends; `Forked`.
     pub fn enter(&'static self) -> Result<Current> {
         self.driver.check_process()?;
         // SAFETY: the context is retained for ever.
         self.driver.check("cuCtxPushCurrent", unsafe { (self.driver.cuCtxPushCurrent)(self.raw) })?;
-        Ok(Current { context: self, pushed: true, here: PhantomData })
+        let mut current = Current { context: self, pushed: true, before: None, here: PhantomData };
+        current.before = Some(self.relax()?);
+        Ok(current)
     }
 
     /// Makes it the context of a thread of our own, for good.
@@ -117,7 +184,18 @@ impl Context {
         self.driver.check_process()?;
         // SAFETY: the context is retained for ever.
         self.driver.check("cuCtxSetCurrent", unsafe { (self.driver.cuCtxSetCurrent)(self.raw) })?;
-        Ok(Current { context: self, pushed: false, here: PhantomData })
+        self.relax()?;
+        Ok(Current { context: self, pushed: false, before: None, here: PhantomData })
+    }
+
+    /// Lets the thread go on while others capture streams into graphs; how it was before.
+    ///
+    /// Otherwise a query or an allocation on any thread breaks every capture that is under way in the process.
+    fn relax(&self) -> Result<i32> {
+        let mut mode = RELAXED;
+        // SAFETY: the place is ours, and holds one of the modes.
+        let code = unsafe { (self.driver.cuThreadExchangeStreamCaptureMode)(&raw mut mode) };
+        self.driver.check("cuThreadExchangeStreamCaptureMode", code).map(|()| mode)
     }
 }
 
@@ -126,6 +204,8 @@ impl Context {
 pub struct Current {
     context: &'static Context,
     pushed: bool,
+    /// How the thread was before towards captures, to be so again.
+    before: Option<i32>,
     /// It must not go to another thread.
     here: PhantomData<*mut ()>,
 }
@@ -148,10 +228,24 @@ impl Current {
         driver.check("cuMemGetInfo", code)?;
         Ok((free, total))
     }
+
+    /// Waits until everything is done that anybody has given to any stream of the context.
+    ///
+    /// # Errors
+    /// `Device` where work failed, or a stream of the context is being captured into a graph.
+    pub fn synchronize_all(&self) -> Result<()> {
+        let driver = self.context.driver;
+        // SAFETY: it is said of the thread's context, which is this one.
+        driver.check("cuCtxSynchronize", unsafe { (driver.cuCtxSynchronize)() })
+    }
 }
 
 impl Drop for Current {
     fn drop(&mut self) {
+        if let Some(mut mode) = self.before.take() {
+            // SAFETY: the place is ours, and holds the mode that the thread had.
+            let _ = unsafe { (self.context.driver.cuThreadExchangeStreamCaptureMode)(&raw mut mode) };
+        }
         if self.pushed {
             let mut popped = 0;
             // A driver that has gone has no stack of contexts to be kept in order.

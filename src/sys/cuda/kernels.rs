@@ -19,6 +19,17 @@ const MOST_ACROSS: u64 = 4096;
 /// The most blocks across rows and channels; likewise.
 const MOST_DOWN: u64 = 65535;
 
+/// The options for the buffer that the driver's compiler complains into, and for its length.
+const ERROR_LOG: [i32; 2] = [5, 6];
+
+/// The most bytes of such a complaint.
+const LOG_BYTES: usize = 1024;
+
+/// The results of a driver that does not compile the text for its device: an image that it does not know, a device
+/// or a version of the text that it has no way for, a text that it refuses, a compiler that is not installed or is
+/// forbidden.
+const NOT_COMPILED: [i32; 6] = [200, 209, 218, 221, 222, 223];
+
 /// The kernels on one device.
 #[derive(Debug)]
 pub struct Kernels {
@@ -41,10 +52,7 @@ impl Kernels {
         if let Some(known) = loaded.iter().find(|kernels| std::ptr::eq(kernels.context, context)) {
             return Ok(known);
         }
-        let (driver, mut module) = (context.driver, 0);
-        // SAFETY: the text ends in NUL, and the place for the result is ours.
-        let code = unsafe { (driver.cuModuleLoadData)(&raw mut module, TEXT.as_ptr().cast()) };
-        driver.check("cuModuleLoadData", code)?;
+        let (driver, module) = (context.driver, load(context)?);
         let entry = |name: &CStr| {
             let mut function = 0;
             // SAFETY: the module is loaded, the name ends in NUL, and the place for the result is ours.
@@ -55,6 +63,18 @@ impl Kernels {
         let kernels: &'static Self = Box::leak(Box::new(Self { context, convert, accumulate }));
         loaded.push(kernels);
         Ok(kernels)
+    }
+
+    /// Whether the driver compiles the kernels for the current device; the first call does so.
+    ///
+    /// # Errors
+    /// `Device` where it fails for another reason; `Memory`.
+    pub fn are_compiled(current: &Current) -> Result<bool> {
+        match Self::of(current) {
+            Ok(_) => Ok(true),
+            Err(error) if NOT_COMPILED.contains(&error.details().device_error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives a kernel to a stream: threads for so many elements across and so many rows of them.
@@ -92,6 +112,30 @@ impl Kernels {
         };
         driver.check("cuLaunchKernel", code)
     }
+}
+
+/// The module of the text; what the driver's compiler says of it is part of the error.
+fn load(context: &Context) -> Result<Handle> {
+    let (driver, mut module, mut log) = (context.driver, 0, [0u8; LOG_BYTES]);
+    let (buffer, len) = (log.as_mut_ptr().cast(), std::ptr::without_provenance_mut(LOG_BYTES));
+    let (mut options, mut values) = (ERROR_LOG, [buffer, len]);
+    let (count, options, values) = (options.len() as u32, options.as_mut_ptr(), values.as_mut_ptr());
+    // SAFETY: the text ends in NUL, each option has its value, the log is as long as said and outlives the call,
+    // and the place for the result is ours.
+    let code =
+        unsafe { (driver.cuModuleLoadDataEx)(&raw mut module, TEXT.as_ptr().cast(), count, options, values) };
+    driver.check("cuModuleLoadDataEx", code).map_err(|error| {
+        let said = CStr::from_bytes_until_nul(&log).map(CStr::to_string_lossy).unwrap_or_default();
+        let lines: Vec<_> = said.split(['\r', '\n']).map(str::trim).filter(|line| !line.is_empty()).collect();
+        match lines.as_slice() {
+            [] => error,
+            _ => {
+                let text = format!("{}: {}", error.message(), lines.join("; "));
+                Error::new(error.kind(), text).with_device_error(code)
+            }
+        }
+    })?;
+    Ok(module)
 }
 
 /// A number of elements as kernels count them.

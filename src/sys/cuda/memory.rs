@@ -202,35 +202,3 @@ impl Drop for DeviceBuffer {
         }
     }
 }
-
-/// Memory of a device that a caller lends for a call.
-#[derive(Debug, Clone, Copy)]
-pub struct LentMemory {
-    ordinal: i32,
-    address: Address,
-    len: usize,
-}
-
-impl LentMemory {
-    /// The memory of a device at this address.
-    ///
-    /// # Safety
-    /// That many bytes are there, and stay until work is past that is given to streams during the call.
-    pub unsafe fn new(ordinal: i32, address: *const c_void, len: usize) -> Self {
-        Self { ordinal, address: address.addr() as Address, len }
-    }
-
-    /// The device's number.
-    pub fn gpu(self) -> i32 {
-        self.ordinal
-    }
-
-    /// The number of bytes.
-    pub fn byte_len(self) -> usize {
-        self.len
-    }
-
-    pub(super) fn address(self) -> Address {
-        self.address
-    }
-}

@@ -9,13 +9,16 @@ mod converter;
 mod driver;
 mod event;
 mod kernels;
+mod lent;
 mod memory;
 mod stream;
 
 pub use adder::{Adding, Part, add_part};
 pub use context::{Context, Current, device_count};
 pub use converter::{Converter, Mirrored, Statistics, Voxels};
+pub use driver::is_all_over;
 pub use event::Event;
 pub use kernels::Kernels;
-pub use memory::{DeviceBuffer, LentMemory, PinnedAllocator, PinnedBuffer};
+pub use lent::LentMemory;
+pub use memory::{DeviceBuffer, PinnedAllocator, PinnedBuffer};
 pub use stream::{Stream, StreamHandle};

@@ -4,8 +4,8 @@ use std::ffi::c_void;
 
 use crate::error::{Error, Result};
 use crate::sys::RowBuffer;
-use crate::sys::cuda::driver::Handle;
-use crate::sys::cuda::{Context, Current, DeviceBuffer, LentMemory, PinnedBuffer};
+use crate::sys::cuda::driver::{CAPTURE_IMPLICIT, Handle};
+use crate::sys::cuda::{Context, Current, DeviceBuffer, Event, LentMemory, PinnedBuffer};
 
 /// Not ordered with the legacy default stream.
 const NON_BLOCKING: u32 = 1;
@@ -24,6 +24,28 @@ impl StreamHandle {
         self.0 == 2
     }
 
+    /// Whether it is one of the numbers, which mean a stream of whichever context is current.
+    pub fn is_default(self) -> bool {
+        self.0 <= 2
+    }
+
+    /// Refuses a stream that is being captured into a graph: what it is given would run later, or never.
+    ///
+    /// # Errors
+    /// `State` where it is, or, for the legacy stream, where one is that comes before and after it; `Device`.
+    pub fn check_not_captured(self, current: &Current) -> Result<()> {
+        let (driver, mut status) = (current.context().driver, 0);
+        // SAFETY: who made the stream's handle promised that it lives, and the place for the result is ours.
+        let code = unsafe { (driver.cuStreamIsCapturing)(self.0, &raw mut status) };
+        if code == CAPTURE_IMPLICIT || (code == 0 && status != 0) {
+            return Err(Error::state(
+                "the stream is being captured into a CUDA graph, where work is kept and not done: do this before \
+                 the capture begins or after it has ended",
+            ));
+        }
+        driver.check("cuStreamIsCapturing", code)
+    }
+
     /// The stream that the driver knows by this handle.
     ///
     /// # Safety
@@ -38,6 +60,8 @@ impl StreamHandle {
 pub struct Stream {
     context: &'static Context,
     raw: Handle,
+    /// What who waits for the stream waits for, asleep: the driver waits for a stream by asking again and again.
+    past: Event,
 }
 
 impl Stream {
@@ -46,12 +70,29 @@ impl Stream {
     /// # Errors
     /// `Device` or `Memory` where the driver makes none.
     pub fn new(current: &Current) -> Result<Self> {
-        let context = current.context();
+        let (context, past) = (current.context(), Event::new(current)?);
         let mut raw = 0;
         // SAFETY: the place for the result is ours.
         let code = unsafe { (context.driver.cuStreamCreate)(&raw mut raw, NON_BLOCKING) };
         context.driver.check("cuStreamCreate", code)?;
-        Ok(Self { context, raw })
+        Ok(Self { context, raw, past })
+    }
+
+    /// A stream whose kernels come before those of other streams that wait for a place on the device.
+    ///
+    /// # Errors
+    /// As [`Stream::new`].
+    pub fn urgent(current: &Current) -> Result<Self> {
+        let (context, past) = (current.context(), Event::new(current)?);
+        let (driver, mut raw) = (context.driver, 0);
+        let (mut least, mut greatest) = (0, 0);
+        // SAFETY: the places for the results are ours.
+        let code = unsafe { (driver.cuCtxGetStreamPriorityRange)(&raw mut least, &raw mut greatest) };
+        driver.check("cuCtxGetStreamPriorityRange", code)?;
+        // SAFETY: the place for the result is ours.
+        let code = unsafe { (driver.cuStreamCreateWithPriority)(&raw mut raw, NON_BLOCKING, greatest) };
+        driver.check("cuStreamCreateWithPriority", code)?;
+        Ok(Self { context, raw, past })
     }
 
     /// Its handle, for events.
@@ -78,8 +119,8 @@ impl Stream {
             return Ok(());
         }
         let driver = current.context().driver;
-        // SAFETY: both have that many bytes; freeing pinned or device memory waits for copies by the driver's
-        // own rule, and the slots of which it is memory wait for their events before that.
+        // SAFETY: both have that many bytes, and the caller keeps them, as said above: the driver may free memory
+        // without waiting for copies, so who frees it waits.
         let code = unsafe {
             (driver.cuMemcpyHtoDAsync)(into.address(), from.address().cast_const().cast(), len, self.raw)
         };
@@ -151,11 +192,13 @@ impl Stream {
 
     /// Begins to fill a device's memory with zeros, and does not wait.
     ///
+    /// The caller keeps it until that is past.
+    ///
     /// # Errors
     /// `Device` where the driver refuses.
     pub fn clear(&self, current: &Current, memory: &DeviceBuffer) -> Result<()> {
         let driver = current.context().driver;
-        // SAFETY: the memory has that many bytes; freeing it waits for this by the driver's own rule.
+        // SAFETY: the memory has that many bytes, and the caller keeps it, as said above.
         let code = unsafe { (driver.cuMemsetD8Async)(memory.address(), 0, memory.byte_len(), self.raw) };
         driver.check("cuMemsetD8Async", code)
     }
@@ -165,6 +208,9 @@ impl Stream {
     /// # Errors
     /// `Device` where work failed.
     pub fn synchronize(&self, current: &Current) -> Result<()> {
+        if self.past.record(current, self.handle()).is_ok() {
+            return self.past.synchronize(current);
+        }
         let driver = current.context().driver;
         // SAFETY: the stream is ours.
         driver.check("cuStreamSynchronize", unsafe { (driver.cuStreamSynchronize)(self.raw) })

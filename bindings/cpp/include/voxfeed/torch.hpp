@@ -44,10 +44,10 @@ inline at::Tensor to_torch(const batch &from, const std::string &category = "") 
 #endif
     }
 #ifdef VXF_TORCH_CUDA
-    const c10::cuda::OptionalCUDAGuard guard(
-        view.device() == VXF_DEVICE_CUDA
-            ? std::optional<c10::Device>(c10::Device(c10::kCUDA, static_cast<c10::DeviceIndex>(view.device_id())))
-            : std::nullopt);
+    c10::cuda::OptionalCUDAGuard guard;
+    if (view.device() == VXF_DEVICE_CUDA) {
+        guard.set_index(static_cast<c10::DeviceIndex>(view.device_id()));
+    }
 #endif
     DLManagedTensor *exported = nullptr;
     detail::check(vxf_batch_dlpack_legacy(from.get(), detail::or_null(category), flags, stream, &exported));

@@ -7,12 +7,20 @@
 namespace c10 {
 namespace cuda {
 
+// As LibTorch's own was before it became the standard's.
+template <class Value> struct optional {
+    bool is_there = false;
+    Value value{};
+};
+
 struct OptionalCUDAGuard {
-    explicit OptionalCUDAGuard(std::optional<Device> device) {
-        if (device) {
-            current_device = device->index;
+    OptionalCUDAGuard() = default;
+    explicit OptionalCUDAGuard(optional<DeviceIndex> index) {
+        if (index.is_there) {
+            set_index(index.value);
         }
     }
+    void set_index(DeviceIndex index) { current_device = index; }
 };
 
 } // namespace cuda
