@@ -143,24 +143,37 @@ fn fill(
 
 /// Decodes what the first sample needs of which something is not decoded, and gives its place.
 ///
-/// Samples further and further ahead are looked at: those nearby mostly share what they need. Where the rows under
-/// way are of several subjects there is none: what more were decoded could push out what they need.
+/// Samples further and further ahead are looked at: those nearby mostly share what they need. Nothing is decoded that
+/// could push out what the rows under way need: none where these are of several subjects, or where the cache does not
+/// hold three times what the sample needs.
 fn decode_ahead(shared: &Shared, ahead: &Ahead, reader: &mut Reader) -> Option<u64> {
     reader.begin(ahead.moment);
-    let epoch = shared.plan.epoch(ahead.epoch);
+    let (epoch, sampler) = (shared.plan.epoch(ahead.epoch), shared.plan.sampler());
     let last = ahead.places.start.checked_sub(1)?;
     if epoch.sample(ahead.front).ok()?.subject != epoch.sample(last).ok()?.subject {
         return None;
     }
+    let budget = sampler.dataset().context().decoded.budget() as u64;
     let steps = (0..u64::BITS).map_while(|power| ahead.places.start.checked_add((1 << power) - 1));
-    steps.take_while(|place| ahead.places.contains(place)).find(|&place| {
-        let Ok(sample) = epoch.sample(place) else { return false };
-        let Ok((region, _)) = shared.layout.row(shared.plan.sampler(), &sample) else { return false };
-        shared.layout.categories.iter().any(|category| {
-            let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
-            reader.decode_ahead(entries, &region, category.extraction.padding)
-        })
-    })
+    for place in steps.take_while(|place| ahead.places.contains(place)) {
+        let sample = epoch.sample(place).ok()?;
+        let (region, _) = shared.layout.row(sampler, &sample).ok()?;
+        let categories = || {
+            shared.layout.categories.iter().map(|category| {
+                let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
+                (entries, category.extraction.padding)
+            })
+        };
+        let needed = categories().map(|(entries, padding)| reader.needed_bytes(entries, &region, padding));
+        if needed.fold(0, u64::saturating_add).saturating_mul(3) > budget {
+            return None;
+        }
+        // One category after the other: a row that can be filled must not wait for all of them.
+        if categories().any(|(entries, padding)| reader.decode_ahead(entries, &region, padding)) {
+            return Some(place);
+        }
+    }
+    None
 }
 
 /// Tells the disk what a sample will need.

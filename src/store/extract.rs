@@ -151,18 +151,38 @@ impl Reader {
         }
     }
 
+    /// The bytes of what a region of these entries needs decoded; what cannot be read counts for nothing.
+    pub fn needed_bytes(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> u64 {
+        self.windows(entries, region, padding, |volume, window, _| volume.needed_bytes(window).unwrap_or(0))
+    }
+
     /// Decodes what a region of these entries needs and nobody has decoded yet, for the cache to keep; true where
     /// there was something, which need not be all.
     pub fn decode_ahead(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> bool {
         self.scratch.patience = Patience::Leave;
-        let decoded = joined(entries).any(|(first, channels)| {
-            // What cannot be read will be told when it is.
-            let window = self.window((first, channels), region, padding);
-            let Ok((Some(window), _)) = window else { return false };
-            first.volume().decode_ahead(&window, &mut self.scratch).unwrap_or(false)
+        // What cannot be read will be told when it is.
+        let mut decoded = false;
+        self.windows(entries, region, padding, |volume, window, scratch| {
+            decoded = decoded || volume.decode_ahead(window, scratch).unwrap_or(false);
+            0
         });
         self.scratch.patience = Patience::Wait;
         decoded
+    }
+
+    /// The sum of what a function gives for the windows of a region in each stored array.
+    fn windows(
+        &mut self,
+        entries: &[Entry],
+        region: &Region,
+        padding: Padding,
+        mut of: impl FnMut(&dyn Volume, &Window, &mut Scratch) -> u64,
+    ) -> u64 {
+        joined(entries).fold(0, |sum: u64, (first, channels)| {
+            let window = self.window((first, channels), region, padding);
+            let Ok((Some(window), _)) = window else { return sum };
+            sum.saturating_add(of(first.volume().as_ref(), &window, &mut self.scratch))
+        })
     }
 
     /// Reads neighbouring channels of one stored array.

@@ -219,6 +219,14 @@ pub trait Volume: Send + Sync + std::fmt::Debug {
     /// Tells the system that a window will be read soon; nothing depends on it but time.
     fn will_need(&self, _window: &Window) {}
 
+    /// The bytes of the parts that a window needs decoded, those that are decoded already counted.
+    ///
+    /// # Errors
+    /// As the format and the machine have them.
+    fn needed_bytes(&self, _window: &Window) -> Result<u64> {
+        Ok(0)
+    }
+
     /// Decodes some of what a window needs and nobody has decoded yet, for the cache to keep; true where there was
     /// something.
     ///

@@ -248,6 +248,15 @@ impl<S: Source> Volume for ChunkedArray<S> {
         });
     }
 
+    fn needed_bytes(&self, window: &Window) -> Result<u64> {
+        let mut pieces = 0u64;
+        self.grid.visit(window, |_, _| {
+            pieces += 1;
+            Ok(())
+        })?;
+        Ok(pieces.saturating_mul(self.piece_bytes()? as u64))
+    }
+
     fn decode_ahead(&self, window: &Window, scratch: &mut Scratch) -> Result<bool> {
         let (mut decoded, moment) = (0, scratch.moment());
         if self.piece_bytes()? > self.decoded.budget() {

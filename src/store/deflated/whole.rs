@@ -139,6 +139,10 @@ impl Volume for WholeArray {
         }
     }
 
+    fn needed_bytes(&self, _: &Window) -> Result<u64> {
+        Ok(self.end as u64)
+    }
+
     fn decode_ahead(&self, _: &Window, scratch: &mut Scratch) -> Result<bool> {
         let part = Part { volume: self.number, number: 0 };
         Ok(!self.decoded.holds(part) && self.decode(Patience::Leave, scratch)?.is_some())
