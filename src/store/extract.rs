@@ -29,20 +29,22 @@ impl Extraction {
     }
 }
 
-/// Which arrays of a category are read already: a bit for each of the first 64, others are read again.
+/// Which arrays of a category are read already: a bit for each of the first 63, others are read again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ArraysRead(u64);
 
 impl ArraysRead {
-    /// All of them.
-    pub const ALL: Self = Self(u64::MAX);
+    /// All of them: a bit of its own, since those of the first ones say nothing of further arrays.
+    pub const ALL: Self = Self(1 << Self::BITS);
+
+    const BITS: usize = 63;
 
     fn has(self, array: usize) -> bool {
-        array < 64 && self.0 >> array & 1 == 1
+        array < Self::BITS && self.0 >> array & 1 == 1
     }
 
     fn note(&mut self, array: usize) {
-        if array < 64 {
+        if array < Self::BITS {
             self.0 |= 1 << array;
         }
     }
@@ -364,5 +366,20 @@ impl Error {
     fn in_file_of(self, entry: &Entry) -> Self {
         let origin = &entry.header().origin;
         if origin.path.as_os_str().is_empty() { self.at(entry.name()) } else { self.in_file(&origin.path) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_beyond_the_bits_are_never_taken_for_read() {
+        let mut read = ArraysRead::default();
+        for array in 0..70 {
+            read.note(array);
+            assert_eq!(read.has(array), array < 63);
+            assert_ne!(read, ArraysRead::ALL, "{array}");
+        }
     }
 }
