@@ -192,6 +192,14 @@ fn conversion(
     // The host scales into the dtype at hand with one rounding: by way of the stored one there would be two.
     let rounds_once = !is_scaled || program.gathered().0 == stored;
     let conversion = if pads && rounds_once { program.conversion(stored, None) } else { None };
+    let on_host = |why: &str| {
+        let (name, dtype) = (&wanted.name, program.dtype());
+        tell(LogLevel::Info, || {
+            format!(
+                "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, {why}"
+            )
+        });
+    };
     match (options.cast, conversion) {
         (Cast::Device, None) => Err(Error::unsupported(format!(
             "category \"{}\": a GPU does not make {} of {stored} with these steps: use VXF_CAST_AUTO, which \
@@ -202,23 +210,11 @@ fn conversion(
         (Cast::Auto, Some(_)) if stored.byte_len() >= program.dtype().byte_len() => Ok(None),
         // A driver without a compiler copies all the same.
         (Cast::Auto, Some(_)) if !Kernels::are_compiled(&Gpu::open(gpu)?.enter()?)? => {
-            let (name, dtype) = (&wanted.name, program.dtype());
-            tell(LogLevel::Info, || {
-                format!(
-                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, for which \
-                     the driver compiles no kernels: VXF_CAST_DEVICE tells why"
-                )
-            });
+            on_host("for which the driver compiles no kernels: VXF_CAST_DEVICE tells why");
             Ok(None)
         }
         (Cast::Auto, None) => {
-            let (name, dtype) = (&wanted.name, program.dtype());
-            tell(LogLevel::Info, || {
-                format!(
-                    "category \"{name}\": the host makes {dtype} of {stored}, and copies that to the GPU, which does \
-                     not make it with these steps"
-                )
-            });
+            on_host("which does not make it with these steps");
             Ok(None)
         }
         (_, conversion) => Ok(conversion),

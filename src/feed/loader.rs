@@ -229,11 +229,10 @@ impl Loader {
             if !std::mem::replace(&mut waited, true) {
                 add(&shared.counters.waits, 1);
             }
-            let left = timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
+            let Some(left) = left_of(begun, timeout) else {
                 add_time(&shared.counters.wait_ns, begun.elapsed());
                 return Ok(Next::Timeout);
-            }
+            };
             ring = shared.back_pressure.wait(shared, ring, left);
         }
     }
@@ -262,10 +261,7 @@ impl Loader {
         end(shared);
         let mut ring = shared.lock();
         while ring.workers > 0 {
-            let left = timeout.map(|limit| limit.saturating_sub(begun.elapsed()));
-            if left.is_some_and(|left| left.is_zero()) {
-                return Ok(false);
-            }
+            let Some(left) = left_of(begun, timeout) else { return Ok(false) };
             ring = shared.ended.wait_for(ring, left);
         }
         Ok(true)
@@ -351,6 +347,12 @@ fn let_go(memory: Memory) {
         let line = || format!("a batch's memory is kept for good: no thread can wait for its GPU: {cause}");
         tell(LogLevel::Error, line);
     }
+}
+
+/// What is left of a time that has begun, none where it is for ever; nothing where it is up.
+fn left_of(begun: Instant, timeout: Option<Duration>) -> Option<Option<Duration>> {
+    let left = timeout.map(|time| time.saturating_sub(begun.elapsed()));
+    (left != Some(Duration::ZERO)).then_some(left)
 }
 
 /// Tells the threads to end.

@@ -119,16 +119,13 @@ impl Reader {
                 continue;
             }
             self.scratch.left = false;
-            let done = self.read_channels((first, channels), region, how, part);
-            if self.scratch.left {
-                whole = false;
-                continue;
-            }
-            match done {
-                Ok(()) => read.note(array),
-                Err(error) if whole => return Err(error.at(format!("{region}")).in_file_of(first)),
-                // It is told when everything before is whole.
-                Err(_) => {}
+            match self.read_channels((first, channels), region, how, part) {
+                Ok(()) if !self.scratch.left => read.note(array),
+                Err(error) if whole && !self.scratch.left => {
+                    return Err(error.at(format!("{region}")).in_file_of(first));
+                }
+                // Left out, or told when everything before is whole.
+                Ok(()) | Err(_) => whole = false,
             }
         }
         if !rest.is_empty() {
@@ -145,46 +142,43 @@ impl Reader {
 
     /// Tells the system that a region of these entries will be read soon; nothing depends on it but time.
     pub fn will_need(&mut self, entries: &[Entry], region: &Region, padding: Padding) {
-        for (first, channels) in joined(entries) {
-            // What cannot be read will be told when it is.
-            if let Ok((Some(window), _)) = self.window((first, channels), region, padding) {
-                first.volume().will_need(&window);
-            }
-        }
+        self.windows(entries, region, padding, |volume, window, _| volume.will_need(window));
     }
 
     /// The bytes of what a region of these entries needs decoded; what cannot be read counts for nothing.
     pub fn needed_bytes(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> u64 {
-        self.windows(entries, region, padding, |volume, window, _| volume.needed_bytes(window).unwrap_or(0))
+        let mut needed = 0u64;
+        self.windows(entries, region, padding, |volume, window, _| {
+            needed = needed.saturating_add(volume.needed_bytes(window).unwrap_or(0));
+        });
+        needed
     }
 
     /// Decodes what a region of these entries needs and nobody has decoded yet, for the cache to keep; true where
     /// there was something, which need not be all.
     pub fn decode_ahead(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> bool {
         self.scratch.patience = Patience::Leave;
-        // What cannot be read will be told when it is.
         let mut decoded = false;
         self.windows(entries, region, padding, |volume, window, scratch| {
             decoded = decoded || volume.decode_ahead(window, scratch).unwrap_or(false);
-            0
         });
         self.scratch.patience = Patience::Wait;
         decoded
     }
 
-    /// The sum of what a function gives for the windows of a region in each stored array.
+    /// Visits the windows of a region in each stored array; what cannot be read will be told when it is.
     fn windows(
         &mut self,
         entries: &[Entry],
         region: &Region,
         padding: Padding,
-        mut of: impl FnMut(&dyn Volume, &Window, &mut Scratch) -> u64,
-    ) -> u64 {
-        joined(entries).fold(0, |sum: u64, (first, channels)| {
-            let window = self.window((first, channels), region, padding);
-            let Ok((Some(window), _)) = window else { return sum };
-            sum.saturating_add(of(first.volume().as_ref(), &window, &mut self.scratch))
-        })
+        mut visit: impl FnMut(&dyn Volume, &Window, &mut Scratch),
+    ) {
+        for (first, channels) in joined(entries) {
+            if let Ok((Some(window), _)) = self.window((first, channels), region, padding) {
+                visit(first.volume().as_ref(), &window, &mut self.scratch);
+            }
+        }
     }
 
     /// Reads neighbouring channels of one stored array.

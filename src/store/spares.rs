@@ -22,7 +22,7 @@ impl Spares {
     /// Keeps memory for who awaits some; gives back what is too much.
     pub(super) fn put(&mut self, buffer: AlignedBuffer) -> Vec<AlignedBuffer> {
         let room = self.awaited.saturating_sub(self.byte_len);
-        let buffer = if room < buffer.byte_len() { buffer.cut(room) } else { buffer };
+        let buffer = buffer.cut(room);
         self.byte_len += buffer.byte_len();
         self.buffers.push(buffer);
         self.too_much()

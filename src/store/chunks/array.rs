@@ -166,6 +166,15 @@ impl<S: Source> ChunkedArray<S> {
         decoded.map_err(|error| self.at(piece, error))
     }
 
+    /// Decodes a packed piece for the cache, unless it is kept or somebody decodes it; true where it was done.
+    fn decode_missing(&self, piece: &Piece, scratch: &mut Scratch) -> Result<bool> {
+        if self.decoded.holds(self.part(piece)) {
+            return Ok(false);
+        }
+        let found = self.source.find(piece, scratch.moment()).map_err(|error| self.at(piece, error))?;
+        Ok(matches!(found, Found::Packed) && self.decode(piece, Patience::Leave, scratch)?.is_some())
+    }
+
     /// Gives the pieces of these numbers, which are in order, waiting for other threads.
     fn give_later(
         &self,
@@ -193,8 +202,13 @@ impl<S: Source> Volume for ChunkedArray<S> {
         let mut later = std::mem::take(&mut scratch.later);
         later.clear();
         let keeps = self.piece_bytes()? <= self.decoded.budget();
+        let leaves = scratch.patience == Patience::Leave;
         let mut held: Option<(Block<'static>, Overlap)> = None;
         let mut done = self.grid.visit(window, |piece, overlap| {
+            // Where a piece is left out, the window will be asked for again, and only decoding others is of use.
+            if leaves && !later.is_empty() {
+                return self.decode_missing(piece, scratch).map(drop);
+            }
             // Where a piece is may cost a look at its file, which a kept one does not need. It is asked for
             // while the one before is copied.
             let kept = if keeps { self.decoded.kept(self.part(piece)) } else { None };
@@ -202,13 +216,9 @@ impl<S: Source> Volume for ChunkedArray<S> {
             if let Some(block) = &kept {
                 ask_for(block.as_bytes().get(block.first..).unwrap_or_default());
             }
-            // Where a piece is left out, the window will be asked for again, and only decoding others is of use.
-            let idle = scratch.patience == Patience::Leave && !later.is_empty();
-            let mut pass = |_: &Window, _: &Block<'_>| Ok(());
-            if let Some((block, overlap)) = held.take().filter(|_| !idle) {
+            if let Some((block, overlap)) = held.take() {
                 take(&overlap.window, &block)?;
             }
-            let take: TakeBlock<'_> = if idle { &mut pass } else { &mut *take };
             match kept {
                 Some(block) => held = Some((block, overlap)),
                 None if !self.give((piece, &overlap), Patience::Leave, scratch, take)? => {
@@ -219,7 +229,7 @@ impl<S: Source> Volume for ChunkedArray<S> {
             Ok(())
         });
         if let (Ok(()), Some((block, overlap))) = (&done, held)
-            && (later.is_empty() || scratch.patience == Patience::Wait)
+            && (later.is_empty() || !leaves)
         {
             done = take(&overlap.window, &block);
         }
@@ -258,14 +268,10 @@ impl<S: Source> Volume for ChunkedArray<S> {
     }
 
     fn decode_ahead(&self, window: &Window, scratch: &mut Scratch) -> Result<bool> {
-        let (mut decoded, moment) = (0, scratch.moment());
-        if self.piece_bytes()? > self.decoded.budget() {
-            return Ok(false);
-        }
+        let mut decoded = 0;
         self.grid.visit(window, |piece, _| {
-            if decoded < MOST_AHEAD && !self.decoded.holds(self.part(piece)) {
-                let packed = matches!(self.source.find(piece, moment)?, Found::Packed);
-                decoded += usize::from(packed && self.decode(piece, Patience::Leave, scratch)?.is_some());
+            if decoded < MOST_AHEAD {
+                decoded += usize::from(self.decode_missing(piece, scratch)?);
             }
             Ok(())
         })?;
