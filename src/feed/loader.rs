@@ -21,6 +21,9 @@ use crate::sys::{Process, core_count};
 /// The most threads that are started where nobody says how many.
 const MOST_THREADS: usize = 8;
 
+/// The most rows that a thread fills at once.
+const MOST_ROWS: usize = 16;
+
 /// The most threads that are started for anybody.
 const THREAD_LIMIT: usize = 1024;
 
@@ -107,12 +110,14 @@ impl Loader {
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
         let pools = Pools::new(&options, rows, &layout)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
+        // Enough that what neighbours share is looked up once, few enough that no thread is left without rows.
+        let most_rows = (pools.host.len().saturating_mul(rows) / (2 * threads.max(1))).clamp(1, MOST_ROWS);
         let shared = Shared {
             cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
             back_pressure: BackPressure::new(pools.sizes.slots, options.held_limit),
             sizes: pools.sizes,
             threads,
-            ring: Mutex::new(Ring::new(pools.host, pools.uploads)),
+            ring: Mutex::new(Ring::new(pools.host, most_rows, pools.uploads)),
             plan,
             layout,
             options,

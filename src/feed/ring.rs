@@ -21,22 +21,22 @@ use crate::store::{ArraysRead, Moment, Patience};
 /// The most rows that are put off at a time.
 const MOST_PUT_OFF: usize = 32;
 
-/// One row to be filled.
+/// A row to be filled, or several whose samples lie side by side.
 #[derive(Debug)]
 pub(super) struct Ticket {
     /// The number of the batch, counted over the loader's life.
     batch: u64,
-    /// The row in the batch.
-    pub(super) row: usize,
+    /// The rows in the batch.
+    pub(super) rows: Range<usize>,
     /// The epoch.
     pub(super) epoch: u64,
-    /// The place of the sample in this rank's share.
+    /// The place of the first row's sample in this rank's share.
     pub(super) place: u64,
     /// Where the row is.
     pub(super) slot: Arc<Slot>,
     /// The batch's own stretch of work.
     pub(super) moment: Moment,
-    /// What of the row is read already, category by category, where it was put off.
+    /// What of the rows is read already, category by category, where they were put off.
     pub(super) read: Vec<ArraysRead>,
     /// The places ahead whose samples the disk is to be told of; none where it need not know.
     pub(super) foreseen: Range<u64>,
@@ -45,7 +45,7 @@ pub(super) struct Ticket {
 /// What a thread does next.
 #[derive(Debug)]
 pub(super) enum Task {
-    /// Fills a row, and waits for what other threads decode or leaves it.
+    /// Fills rows, and waits for what other threads decode or leaves it.
     Fill(Ticket, Patience),
     /// Decodes ahead of all rows.
     Ahead(Ahead),
@@ -124,6 +124,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Ring {
     free: Vec<Arc<Slot>>,
+    /// The most rows that a thread fills at once.
+    most_rows: usize,
     /// Where batches go when they are sealed; nowhere without a GPU.
     uploads: Option<Uploads>,
     filling: VecDeque<Filling>,
@@ -153,10 +155,11 @@ pub(super) struct Ring {
 
 impl Ring {
     /// A ring of these slots that nobody has started; its batches are uploaded where there is a way.
-    pub(super) fn new(slots: Vec<Arc<Slot>>, uploads: Option<Uploads>) -> Self {
+    pub(super) fn new(slots: Vec<Arc<Slot>>, most_rows: usize, uploads: Option<Uploads>) -> Self {
         let nowhere = Place { epoch: 0, place: 0 };
         Self {
             free: slots,
+            most_rows,
             uploads,
             filling: VecDeque::new(),
             given_up: Vec::new(),
@@ -191,7 +194,7 @@ impl Ring {
         self.producing = false;
         for (_, ticket) in std::mem::take(&mut self.put_off) {
             if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == ticket.batch) {
-                batch.finished += 1;
+                batch.finished += ticket.rows.len();
             }
         }
         for batch in std::mem::take(&mut self.filling) {
@@ -251,16 +254,38 @@ impl Ring {
         }
     }
 
-    /// Puts a row off that waits for what another thread decodes; such rows stay in order.
+    /// Puts rows off that wait for what another thread decodes; such rows stay in order.
     pub(super) fn put_off(&mut self, ticket: Ticket) -> Finished {
         if self.filling.iter().all(|batch| batch.number != ticket.batch) {
             return self.finish(ticket, Err(Error::internal("its batch was given up")));
         }
-        let turn = |ticket: &Ticket| (ticket.batch, ticket.row);
-        let index = self.put_off.partition_point(|(_, other)| turn(other) < turn(&ticket));
+        let index = self.turn_of(&ticket);
         let ticket = Ticket { foreseen: 0..0, ..ticket };
         self.put_off.insert(index, (self.ended, ticket));
         Finished::Row
+    }
+
+    /// Where a ticket stands among those that were put off.
+    fn turn_of(&self, ticket: &Ticket) -> usize {
+        let turn = |ticket: &Ticket| (ticket.batch, ticket.rows.start);
+        self.put_off.partition_point(|(_, other)| turn(other) < turn(ticket))
+    }
+
+    /// Gives each row of a ticket, which could not be filled together, a ticket of its own.
+    fn part(&mut self, ticket: &Ticket) {
+        let index = self.turn_of(ticket);
+        for row in ticket.rows.clone().rev() {
+            let one = Ticket {
+                rows: row..row + 1,
+                place: ticket.place + (row - ticket.rows.start) as u64,
+                slot: Arc::clone(&ticket.slot),
+                read: Vec::new(),
+                foreseen: 0..0,
+                ..*ticket
+            };
+            // They wait for nobody, so they are taken next.
+            self.put_off.insert(index, (self.ended.wrapping_sub(1), one));
+        }
     }
 
     fn take_new(&mut self, plan: &Plan, endless: bool, ahead: u64) -> Option<Ticket> {
@@ -273,21 +298,25 @@ impl Ring {
         }
         let batch = self.filling.back_mut()?;
         let row = batch.taken;
-        batch.taken += 1;
         let (number, epoch, place) = (batch.number, batch.epoch, batch.place + row as u64);
+        let left = (batch.samples.len() - row).min(self.most_rows);
+        let count = if left > 1 { plan.neighbours(place).min(left as u64) as usize } else { 1 };
+        let rows = row..row + count;
+        batch.taken = rows.end;
         let Memory::Host(slot) = &batch.memory else { return None };
         let (slot, moment) = (Arc::clone(slot), batch.moment);
-        let foreseen = self.foresee(place, ahead, plan.len());
+        let foreseen = self.foresee((place, count as u64), ahead, plan.len());
         let read = Vec::new();
-        Some(Ticket { batch: number, row, epoch, place, slot, moment, read, foreseen })
+        Some(Ticket { batch: number, rows, epoch, place, slot, moment, read, foreseen })
     }
 
-    /// The next places to foresee, of those that are at most `ahead` of this one; few, so that the sample at
-    /// this place does not wait for the others.
-    fn foresee(&mut self, place: u64, ahead: u64, end: u64) -> Range<u64> {
+    /// The next places to foresee, of those that are at most `ahead` of the last of `count` from this one on; few, so
+    /// that the samples at these places do not wait for the others.
+    fn foresee(&mut self, (place, count): (u64, u64), ahead: u64, end: u64) -> Range<u64> {
         const MOST_AT_ONCE: u64 = 2;
-        let from = self.foreseen.max(place + 1);
-        let to = (place + 1).saturating_add(ahead).min(from + MOST_AT_ONCE).min(end).max(from);
+        let from = self.foreseen.max(place + count);
+        let most = from + count * MOST_AT_ONCE;
+        let to = (place + count).saturating_add(ahead).min(most).min(end).max(from);
         self.foreseen = to;
         from..to
     }
@@ -380,18 +409,21 @@ impl Ring {
         None
     }
 
-    /// Notes that a row is filled or has failed.
-    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Sample, Vec<usize>)>) -> Finished {
-        let Ticket { batch: number, row, .. } = ticket;
+    /// Notes that rows are filled or have failed; several that failed together are tried again one by one.
+    pub(super) fn finish(&mut self, ticket: Ticket, outcome: Result<(Vec<Sample>, Vec<usize>)>) -> Finished {
+        let (number, row) = (ticket.batch, ticket.rows.start);
+        let rows = ticket.rows.len();
         self.ended += 1;
         if let Some(batch) = self.filling.iter_mut().find(|batch| batch.number == number) {
-            batch.finished += 1;
             match outcome {
-                Ok((sample, extents)) => {
-                    if let Some(slot) = batch.samples.get_mut(row) {
-                        *slot = Some(sample);
-                    }
+                Ok((samples, extents)) => {
+                    let slots = batch.samples.iter_mut().skip(row).take(rows);
+                    slots.zip(samples).for_each(|(slot, sample)| *slot = Some(sample));
                     batch.extents = extents;
+                }
+                Err(_) if rows > 1 => {
+                    self.part(&ticket);
+                    return Finished::Row;
                 }
                 // Of several failed rows the first in order is told, whichever thread was faster.
                 Err(error) => {
@@ -400,11 +432,12 @@ impl Ring {
                     }
                 }
             }
+            batch.finished += rows;
             return if batch.is_whole() { Finished::Batch } else { Finished::Row };
         }
         let index = self.given_up.iter().position(|batch| batch.number == number);
         let Some(batch) = index.and_then(|index| self.given_up.get_mut(index)) else { return Finished::Row };
-        batch.finished += 1;
+        batch.finished += rows;
         if batch.is_left()
             && let Some(index) = index
         {

@@ -1,4 +1,4 @@
-//! What a thread of a loader does: one row after the other.
+//! What a thread of a loader does: one row after the other, or several at once that lie side by side.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::feed::loader::Shared;
 use crate::feed::ring::{Ahead, Finished, Task, Ticket};
 use crate::feed::stats::{add, add_time};
 use crate::plan::Sample;
-use crate::store::{ArraysRead, Patience, Reader};
+use crate::store::{ArraysRead, Patience, Reader, Rows, Wanted};
 
 /// What a thread keeps from row to row.
 #[derive(Default)]
 struct Bench {
     reader: Reader,
     scratch: Vec<u8>,
-    /// What of a row is read already, category by category.
+    /// What of a row, or of several, is read already, category by category.
     read: Vec<ArraysRead>,
     watch: Watch,
     /// The GPU, once it is this thread's.
@@ -102,13 +102,13 @@ fn next_task(shared: &Shared) -> Option<Task> {
     }
 }
 
-/// Fills one row: gathers every category's voxels into their place, then runs the steps there. Nothing where
-/// another thread decodes what the row needs, and there is no patience.
+/// Fills a ticket's rows: gathers every category's voxels into their place, then runs the steps there. Nothing where
+/// another thread decodes what the rows need, and there is no patience.
 fn fill(
     shared: &Shared,
     ticket: &mut Ticket,
     (bench, patience): (&mut Bench, Patience),
-) -> Result<Option<(Sample, Vec<usize>)>> {
+) -> Result<Option<(Vec<Sample>, Vec<usize>)>> {
     bench.reader.begin(ticket.moment);
     let epoch = shared.plan.epoch(ticket.epoch);
     for place in ticket.foreseen.clone() {
@@ -121,14 +121,16 @@ fn fill(
         let waited = uses.wait(bench.here(uses.gpu())?)?;
         add(&shared.counters.event_waits, waited);
     }
-    let sample = epoch.sample(ticket.place)?;
+    let places = (ticket.place..).take(ticket.rows.len());
+    let samples = places.map(|place| epoch.sample(place)).collect::<Result<Vec<_>>>()?;
+    let sample = samples.first().ok_or_else(|| Error::internal("a ticket without a row"))?;
     let named = |error: Error| {
         let id = shared.plan.sampler().dataset().subject(sample.subject).map_or("?", |subject| subject.id());
         error.at(format!("sample {} of subject \"{id}\"", sample.index)).of_sample(sample.index)
     };
     let mut read = std::mem::take(if ticket.read.is_empty() { &mut bench.read } else { &mut ticket.read });
     read.resize(shared.layout.categories.len(), ArraysRead::default());
-    let filled = fill_sample(shared, ticket, (&sample, bench, patience), &mut read).map_err(named)?;
+    let filled = fill_rows(shared, ticket, (sample, bench, patience), &mut read).map_err(named)?;
     match filled {
         // What is read stays in the row.
         None => ticket.read = read,
@@ -138,7 +140,7 @@ fn fill(
         }
     }
     shared.foresight.note(&mut bench.watch);
-    Ok(filled.map(|extents| (sample, extents)))
+    Ok(filled.map(|extents| (samples, extents)))
 }
 
 /// Decodes what the first sample needs of which something is not decoded, and gives its place.
@@ -185,13 +187,16 @@ fn foresee(shared: &Shared, sample: &Sample, bench: &mut Bench) {
     }
 }
 
-fn fill_sample(
+/// Fills rows, given the first one's sample.
+fn fill_rows(
     shared: &Shared,
     ticket: &Ticket,
     (sample, bench, patience): (&Sample, &mut Bench, Patience),
     read: &mut [ArraysRead],
 ) -> Result<Option<Vec<usize>>> {
     let (region, extents) = shared.layout.row(shared.plan.sampler(), sample)?;
+    let count = ticket.rows.len();
+    let rows = |pitch| sample.thin.filter(|_| count > 1).map(|axis| Rows { count, axis, pitch });
     let mut whole = true;
     let categories = shared.layout.categories.iter().zip(&ticket.slot.buffers).zip(read);
     for (number, ((category, buffer), arrays)) in categories.enumerate() {
@@ -201,20 +206,24 @@ fn fill_sample(
         let entries = category.entries.get(sample.subject);
         let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
         let program = &category.program;
-        let mut row = buffer.row(ticket.row)?;
+        let pitch = buffer.row_byte_len();
+        let mut held = buffer.write(ticket.rows.clone())?;
         let bytes = region.shape().byte_len(category.channels, category.host_dtype().byte_len())?;
-        let row = row.get_mut(..bytes).ok_or_else(|| Error::internal("a row is too small for its sample"))?;
+        let end = (count - 1) * pitch + bytes;
+        let held = held.get_mut(..end).filter(|_| bytes <= pitch);
+        let held = held.ok_or_else(|| Error::internal("a row is too small for its sample"))?;
         let converts = category.conversion.is_some();
         let Bench { reader, scratch, .. } = bench;
         let aside = !converts && program.needs_scratch();
-        let into = if aside {
-            let gathered = program.gathered().0.byte_len();
-            scratch.resize(region.shape().byte_len(category.channels, gathered)?, 0);
-            &mut scratch[..]
+        let gathered = region.shape().byte_len(category.channels, program.gathered().0.byte_len())?;
+        let (into, rows) = if aside {
+            scratch.resize(gathered.saturating_mul(count), 0);
+            (&mut scratch[..], rows(gathered))
         } else {
-            &mut *row
+            (&mut *held, rows(pitch))
         };
-        let done = reader.read_rest((entries, &region, &category.extraction), into, (patience, arrays));
+        let wanted = Wanted { entries, region: &region, rows, how: &category.extraction };
+        let done = reader.read_rest(&wanted, into, (patience, arrays));
         // Where parts were left out, the other categories' ones can be decoded meanwhile all the same; what is wrong
         // with those is told when all before is whole.
         if !(if whole { done? } else { done.unwrap_or(false) }) {
@@ -224,16 +233,22 @@ fn fill_sample(
             }
             continue;
         }
-        let known = || match program.statistics() {
-            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels),
-            None => Ok(Arc::default()),
+        let known = match program.statistics() {
+            Some(voxels) => shared.statistics.get((number, sample.subject), entries, voxels)?,
+            None => Arc::default(),
         };
         if !converts {
-            program.run(&known()?, scratch, row)?;
+            let aside = scratch.chunks_mut(gathered.max(1)).map(Some).chain(std::iter::repeat_with(|| None));
+            for (row, gathered) in held.chunks_mut(pitch.max(1)).zip(aside) {
+                let row = row.get_mut(..bytes).unwrap_or_default();
+                program.run(&known, gathered.unwrap_or_default(), row)?;
+            }
         } else if let Some(Some(buffer)) = ticket.slot.statistics.get(number) {
-            let numbers = program.row_statistics(&known()?);
-            let mut row = buffer.row(ticket.row)?;
-            row.iter_mut().zip(bytemuck::cast_slice(&numbers)).for_each(|(into, byte)| *into = *byte);
+            let numbers = program.row_statistics(&known);
+            let mut held = buffer.write(ticket.rows.clone())?;
+            for row in held.chunks_mut(buffer.row_byte_len().max(1)) {
+                row.iter_mut().zip(bytemuck::cast_slice(&numbers)).for_each(|(into, byte)| *into = *byte);
+            }
         }
         *arrays = ArraysRead::ALL;
     }

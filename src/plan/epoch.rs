@@ -133,6 +133,20 @@ impl Plan {
         self.len == 0
     }
 
+    /// How many samples, from a place on, are slices of one subject that lie side by side; 1 where that is not known.
+    pub fn neighbours(&self, place: u64) -> u64 {
+        let EpochOptions { order, world_size, .. } = self.options;
+        if order == Order::Sequential
+            && world_size == 1
+            && self.groups.is_none()
+            && place < self.sampler.len()
+        {
+            self.sampler.neighbours(place)
+        } else {
+            1
+        }
+    }
+
     /// The batches of this rank in an epoch.
     pub fn batches(&self) -> u64 {
         self.len.div_ceil(self.options.batch_size as u64)

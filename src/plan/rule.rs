@@ -27,6 +27,12 @@ pub trait Rule: Send + Sync + std::fmt::Debug {
     /// Those of [`Rule::count`].
     fn place(&self, volume: &Shape, number: u64, random: &mut Stream) -> Result<Place>;
 
+    /// How many regions, from one on, lie side by side along the axis on which each has one position: 1 where nothing
+    /// is known of those that follow it.
+    fn neighbours(&self, _volume: &Shape, _number: u64) -> u64 {
+        1
+    }
+
     /// The shapes that the rows of a batch have for this volume: full patches, and slices with their thin axis.
     ///
     /// # Errors
@@ -103,6 +109,15 @@ impl Rule for Slices {
             left -= extent;
         }
         Err(Error::internal(format!("slice {number} of a volume of shape {volume}")))
+    }
+
+    fn neighbours(&self, volume: &Shape, number: u64) -> u64 {
+        let mut end = 0u64;
+        let ends = self.axes.iter().filter(|&&axis| axis < volume.ndim()).map(|&axis| {
+            end += volume.extent(axis) as u64;
+            end
+        });
+        ends.into_iter().find(|&end| number < end).map_or(1, |end| end - number)
     }
 
     fn row_shapes(&self, volume: &Shape) -> Result<Vec<(Shape, Option<usize>)>> {
@@ -193,6 +208,8 @@ mod tests {
         assert_eq!(places[0], "[0:2, 0:5, 0:1]");
         assert_eq!(places[2], "[0:2, 0:5, 2:3]");
         assert_eq!(places[3], "[0:1, 0:5, 0:3]");
+        let neighbours: Vec<u64> = (0..5).map(|k| rule.neighbours(&volume, k)).collect();
+        assert_eq!(neighbours, [3, 2, 1, 2, 1]);
         assert!(Slices::new(&[1, 1]).is_err());
         assert!(Slices::new(&[3]).unwrap().count(&volume).is_err());
     }

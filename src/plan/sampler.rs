@@ -90,6 +90,14 @@ impl Sampler {
         Ok(Sample { index, subject, epoch, position: index, repeated: false, region, inside, thin })
     }
 
+    /// How many samples, from one on, are slices of one subject that lie side by side; 1 where that is not known.
+    pub fn neighbours(&self, index: u64) -> u64 {
+        let subject = self.subject_of(index);
+        let before = subject.checked_sub(1).and_then(|previous| self.ends.get(previous)).copied();
+        let shape = self.shapes.get(subject);
+        shape.map_or(1, |shape| self.rule.neighbours(shape, index - before.unwrap_or_default()))
+    }
+
     /// The subject that a sample belongs to.
     pub fn subject_of(&self, index: u64) -> usize {
         self.ends.partition_point(|&end| end <= index)

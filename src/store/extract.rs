@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::{Block, Entry, Moment, Patience, Scratch, Volume, Window};
-use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather};
+use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather, gather_apart};
 use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
@@ -50,6 +50,52 @@ impl ArraysRead {
     }
 }
 
+/// Rows that lie side by side along an axis on which each has one position: they are read as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rows {
+    /// How many they are, one at least.
+    pub count: usize,
+    /// The spatial axis.
+    pub axis: usize,
+    /// The bytes from the beginning of one to that of the next.
+    pub pitch: usize,
+}
+
+/// What is read: a region of entries, one after the other, and how it becomes voxels.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    /// The entries; their channels follow each other.
+    pub entries: &'a [Entry],
+    /// The region; that of the first row where there are several.
+    pub region: &'a Region,
+    /// The rows, where there are several.
+    pub rows: Option<Rows>,
+    /// How it becomes voxels.
+    pub how: &'a Extraction,
+}
+
+impl Wanted<'_> {
+    /// The bytes from the beginning of the first row to that of the last; nothing where they overflow.
+    fn before_last(&self) -> Option<usize> {
+        self.rows.map_or(Some(0), |rows| rows.count.saturating_sub(1).checked_mul(rows.pitch))
+    }
+
+    /// The region of all rows.
+    fn hull(&self) -> Result<Region> {
+        let Some(Rows { count, axis, .. }) = self.rows else { return Ok(*self.region) };
+        let mut extents = [0usize; MAX_AXES];
+        for (slot, &extent) in extents.iter_mut().zip(self.region.shape().extents()) {
+            *slot = extent;
+        }
+        match extents.get_mut(axis).filter(|extent| **extent == 1) {
+            Some(extent) => *extent = count,
+            None => return Err(Error::internal("rows along an axis on which they are not one position")),
+        }
+        let shape = Shape::new(extents.get(..self.region.shape().ndim()).unwrap_or_default())?;
+        Region::new(self.region.offset(), shape)
+    }
+}
+
 /// A reader's memory: scratch for blocks, and the runs of each axis.
 #[derive(Debug, Default)]
 pub struct Reader {
@@ -78,7 +124,8 @@ impl Reader {
         how: &Extraction,
         into: &mut [u8],
     ) -> Result<()> {
-        self.read_rest((entries, region, how), into, (Patience::Wait, &mut ArraysRead::default())).map(drop)
+        let wanted = Wanted { entries, region, rows: None, how };
+        self.read_rest(&wanted, into, (Patience::Wait, &mut ArraysRead::default())).map(drop)
     }
 
     /// The same, but for the arrays that `into` has already; true where it is whole then.
@@ -89,37 +136,33 @@ impl Reader {
     /// Those of [`Reader::read`], where everything before was whole.
     pub fn read_rest(
         &mut self,
-        (entries, region, how): (&[Entry], &Region, &Extraction),
+        wanted: &Wanted<'_>,
         into: &mut [u8],
         (patience, read): (Patience, &mut ArraysRead),
     ) -> Result<bool> {
         self.scratch.patience = patience;
-        let whole = self.read_arrays((entries, region, how), into, read);
+        let whole = self.read_arrays(wanted, into, read);
         (self.scratch.patience, self.scratch.left) = (Patience::Wait, false);
         whole
     }
 
-    fn read_arrays(
-        &mut self,
-        (entries, region, how): (&[Entry], &Region, &Extraction),
-        into: &mut [u8],
-        read: &mut ArraysRead,
-    ) -> Result<bool> {
-        let (mut whole, mut rest) = (true, into);
+    fn read_arrays(&mut self, wanted: &Wanted<'_>, into: &mut [u8], read: &mut ArraysRead) -> Result<bool> {
+        let Wanted { entries, region, how, .. } = *wanted;
+        let (mut whole, mut begin) = (true, 0usize);
         let channel_bytes = region.shape().byte_len(1, how.dtype.byte_len())?;
         for (array, (first, channels)) in joined(entries).enumerate() {
-            let bytes = channel_bytes.checked_mul(channels).filter(|&bytes| bytes <= rest.len());
-            let Some(bytes) = bytes else {
+            let end = channel_bytes.checked_mul(channels).and_then(|bytes| bytes.checked_add(begin));
+            let last = end.and_then(|end| end.checked_add(wanted.before_last()?));
+            let Some((part, end)) = last.and_then(|last| into.get_mut(begin..last)).zip(end) else {
                 let text = format!("destination is too small for {channels} channels of {region}");
                 return Err(Error::argument(text));
             };
-            let (part, remainder) = rest.split_at_mut(bytes);
-            rest = remainder;
+            begin = end;
             if read.has(array) {
                 continue;
             }
             self.scratch.left = false;
-            match self.read_channels((first, channels), region, how, part) {
+            match self.read_channels((first, channels), wanted, part) {
                 Ok(()) if !self.scratch.left => read.note(array),
                 Err(error) if whole && !self.scratch.left => {
                     return Err(error.at(format!("{region}")).in_file_of(first));
@@ -128,11 +171,13 @@ impl Reader {
                 Ok(()) | Err(_) => whole = false,
             }
         }
-        if !rest.is_empty() {
-            let text = format!("destination has {} bytes more than its entries fill", rest.len());
-            return Err(Error::argument(text));
+        match wanted.before_last().and_then(|before| into.len().checked_sub(before + begin)) {
+            Some(0) => Ok(whole),
+            more => {
+                let more = more.unwrap_or_default();
+                Err(Error::argument(format!("destination has {more} bytes more than its entries fill")))
+            }
         }
-        Ok(whole)
     }
 
     /// Begins a stretch of work, such as a batch, in which each file's size is looked at once.
@@ -185,25 +230,24 @@ impl Reader {
     fn read_channels(
         &mut self,
         (entry, channels): (&Entry, usize),
-        region: &Region,
-        how: &Extraction,
+        wanted: &Wanted<'_>,
         into: &mut [u8],
     ) -> Result<()> {
-        let (window, covered) = self.window((entry, channels), region, how.padding)?;
-        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: how.stores };
+        let Wanted { region, rows, how, .. } = *wanted;
+        let (window, covered) = self.window((entry, channels), &wanted.hull()?, how.padding)?;
         if !covered {
-            fill(&mut target, if how.padding == Padding::Constant { how.pad_value } else { 0.0 })?;
+            let value = if how.padding == Padding::Constant { how.pad_value } else { 0.0 };
+            let row = into.len().saturating_sub(wanted.before_last().unwrap_or_default());
+            for rest in into.chunks_mut(rows.map_or(usize::MAX, |rows| rows.pitch.max(1))) {
+                let bytes = rest.get_mut(..row).unwrap_or_default();
+                fill(&mut Target { bytes, dtype: how.dtype, fit: how.fit, stores: how.stores }, value)?;
+            }
         }
         let Some(window) = window else { return Ok(()) };
-        let mut extents = [0usize; MAX_AXES + 1];
-        extents[0] = channels;
-        for (slot, &extent) in extents.iter_mut().skip(1).zip(region.shape().extents()) {
-            *slot = extent;
-        }
-        let extents = extents.get(..=region.shape().ndim()).unwrap_or_default();
+        let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: how.stores };
         let (scale, placed) = (entry.header().scale, entry.placement());
-        let stored = Source { volume: entry.volume().as_ref(), scale, placed };
-        self.gather_blocks(&stored, &window, extents, &mut target)
+        let stored = Source { volume: entry.volume().as_ref(), scale, placed, rows };
+        self.gather_blocks(&stored, &window, (channels, &region.shape()), &mut target)
     }
 
     /// The part of a stored array that a region needs, over which `self.axes` run then, and whether it
@@ -254,16 +298,13 @@ impl Reader {
         into: &mut [u8],
     ) -> Result<()> {
         let shape = window.region.shape();
-        let mut extents = [window.channels; MAX_AXES + 1];
-        for ((slot, axis), &extent) in extents.iter_mut().skip(1).zip(&mut self.axes).zip(shape.extents()) {
-            *slot = extent;
+        for (axis, &extent) in self.axes.iter_mut().zip(shape.extents()) {
             axis.plan((0, extent), extent, Padding::Zero)?;
         }
         let mut target =
             Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact, stores: Stores::Cached };
-        let stored = Source { volume, scale: None, placed: &Placement::as_stored() };
-        let extents = extents.get(..=shape.ndim()).unwrap_or_default();
-        self.gather_blocks(&stored, window, extents, &mut target)
+        let stored = Source { volume, scale: None, placed: &Placement::as_stored(), rows: None };
+        self.gather_blocks(&stored, window, (window.channels, &shape), &mut target)
     }
 
     /// Gathers the blocks of a window, over which `self.axes` run, into their places in the target.
@@ -271,7 +312,7 @@ impl Reader {
         &mut self,
         from: &Source<'_>,
         window: &Window,
-        extents: &[usize],
+        row: (usize, &Shape),
         target: &mut Target<'_>,
     ) -> Result<()> {
         let Self { scratch, axes, parts } = self;
@@ -292,7 +333,7 @@ impl Reader {
             }
             let output = part.channel.saturating_sub(window.channel);
             let channels = Run { output, len: part.channels, source: 0, step: 1 };
-            from.place(block, (channels, if whole { axes } else { parts }), extents, target)
+            from.place(block, (channels, if whole { axes } else { parts }), row, target)
         })
     }
 }
@@ -315,33 +356,51 @@ fn joined(entries: &[Entry]) -> impl Iterator<Item = (&Entry, usize)> {
     })
 }
 
-/// Stored voxels, and how their axes are seen.
+/// Stored voxels, how their axes are seen, and which of these are rows.
 struct Source<'a> {
     volume: &'a dyn Volume,
     scale: Option<Scale>,
     placed: &'a Placement,
+    rows: Option<Rows>,
 }
 
+/// The most axes of a gather: rows, the channel and the spatial ones.
+const MOST: usize = MAX_AXES + 2;
+
 impl Source<'_> {
-    /// Gathers a block's voxels into their places among the channels and axes of a row.
+    /// Gathers a block's voxels into their places among the channels and axes of a row, or of several.
     fn place(
         &self,
         block: &Block<'_>,
         (channels, axes): (Run, &[AxisRuns; MAX_AXES]),
-        extents: &[usize],
+        (row_channels, shape): (usize, &Shape),
         target: &mut Target<'_>,
     ) -> Result<()> {
-        let mut strides = [0isize; MAX_AXES + 1];
-        strides[0] = block.strides[0];
-        for (slot, &stored) in strides.iter_mut().skip(1).zip(&self.placed.axes) {
+        // Rows come before the channels of each, so the axis that they lie along moves there.
+        let lead = usize::from(self.rows.is_some());
+        let (channels, one) = ([channels], [Run { output: 0, len: 1, source: 0, step: 1 }]);
+        let mut strides = [block.strides[0]; MOST];
+        let mut extents = [row_channels; MOST];
+        let mut runs: [&[Run]; MOST] = [&channels; MOST];
+        for (slot, &stored) in strides.iter_mut().skip(lead + 1).zip(&self.placed.axes) {
             *slot = block.strides.get(stored + 1).copied().unwrap_or_default();
         }
-        let channels = [channels];
-        let mut runs: [&[Run]; MAX_AXES + 1] = [&channels; MAX_AXES + 1];
-        for (slot, axis) in runs.iter_mut().skip(1).zip(axes) {
+        for (slot, &extent) in extents.iter_mut().skip(lead + 1).zip(shape.extents()) {
+            *slot = extent;
+        }
+        for (slot, axis) in runs.iter_mut().skip(lead + 1).zip(axes) {
             *slot = axis.runs();
         }
-        let ndim = extents.len();
+        if let Some(rows) = self.rows {
+            let axis = lead + 1 + rows.axis;
+            extents[0] = rows.count;
+            strides[0] = strides.get(axis).copied().unwrap_or_default();
+            if let Some(slot) = runs.get_mut(axis) {
+                let along = std::mem::replace(slot, &one);
+                runs[0] = along;
+            }
+        }
+        let ndim = lead + 1 + shape.ndim();
         let stored = Stored {
             bytes: block.as_bytes(),
             first: block.first,
@@ -351,7 +410,11 @@ impl Source<'_> {
             shuffled: None,
             scale: self.scale,
         };
-        gather(&stored, runs.get(..ndim).unwrap_or_default(), extents, target)
+        let (runs, extents) = (runs.get(..ndim).unwrap_or_default(), extents.get(..ndim).unwrap_or_default());
+        match self.rows {
+            None => gather(&stored, runs, extents, target),
+            Some(rows) => gather_apart(&stored, (runs, extents), rows.pitch, target),
+        }
     }
 }
 

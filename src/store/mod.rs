@@ -47,7 +47,7 @@ mod zlib;
 pub use array::{FileArray, MemoryArray};
 pub use dataset::{Context, DEFAULT_CACHE_BYTES, Dataset, IndexPlace, OpenOptions, SeekUse};
 pub use decoded::{Decoded, DecodedBytes, Part, Patience};
-pub use extract::{ArraysRead, Extraction, Reader};
+pub use extract::{ArraysRead, Extraction, Reader, Rows, Wanted};
 pub use files::{Files, Io, StoredFile};
 pub use hdf5::library_version;
 pub use manifest::save as save_manifest;

@@ -61,17 +61,31 @@ pub fn gather(
     extents: &[usize],
     target: &mut Target<'_>,
 ) -> Result<()> {
-    gather_by(Kernels::of_this_machine(), stored, (runs, extents), target)
+    gather_by(Kernels::of_this_machine(), stored, (runs, extents, None), target)
+}
+
+/// The same where the destination's slowest axis has `pitch` bytes from one position to the next; it ends with its
+/// last voxel.
+///
+/// # Errors
+/// Those of [`gather`]; `Argument` where a position does not fit the pitch.
+pub fn gather_apart(
+    stored: &Stored<'_>,
+    (runs, extents): (&[&[Run]], &[usize]),
+    pitch: usize,
+    target: &mut Target<'_>,
+) -> Result<()> {
+    gather_by(Kernels::of_this_machine(), stored, (runs, extents, Some(pitch)), target)
 }
 
 /// The same with kernels of the caller's choice.
 fn gather_by(
     kernels: &'static Kernels,
     stored: &Stored<'_>,
-    (runs, extents): (&[&[Run]], &[usize]),
+    (runs, extents, pitch): (&[&[Run]], &[usize], Option<usize>),
     target: &mut Target<'_>,
 ) -> Result<()> {
-    let mut axes = Axes::new((runs, extents), stored.strides, target.dtype.byte_len())?;
+    let mut axes = Axes::new((runs, extents), stored.strides, (target.dtype.byte_len(), pitch))?;
     if axes.target_bytes() != target.bytes.len() {
         let (given, expected) = (target.bytes.len(), axes.target_bytes());
         return Err(Error::argument(format!("destination has {given} bytes, expected {expected}")));
@@ -165,6 +179,24 @@ mod tests {
         let padded = gathered(&[run(1, 1, 0, 1)], &[run(0, 1, 3, 1)], [2, 2], -1.5).unwrap();
         assert_eq!(padded, [-1.5, -1.5, 3.0, -1.5]);
         assert_eq!(gathered(&[], &[], [1, 2], 4.0).unwrap(), [4.0, 4.0]);
+    }
+
+    #[test]
+    fn rows_that_stand_apart_leave_what_is_between_them() {
+        let bytes: Vec<u8> = (0..12).collect();
+        let (dtype, swapped, shuffled, scale) = (DType::U8, false, None, None);
+        let stored = Stored { bytes: &bytes, first: 4, strides: &[4, 1], dtype, swapped, shuffled, scale };
+        let apart = |pitch, len| {
+            let mut into = vec![99u8; len];
+            let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+            let (rows, columns) = ([run(0, 2, 0, 1)], [run(0, 4, 0, 1)]);
+            gather_apart(&stored, (&[&rows, &columns], &[2, 4]), pitch, &mut target).map(|()| into)
+        };
+        assert_eq!(apart(6, 10).unwrap(), [4, 5, 6, 7, 99, 99, 8, 9, 10, 11]);
+        assert_eq!(apart(4, 8).unwrap(), [4, 5, 6, 7, 8, 9, 10, 11]);
+        for (pitch, len) in [(3, 7), (6, 11), (usize::MAX, 10)] {
+            assert!(apart(pitch, len).is_err(), "{pitch}");
+        }
     }
 
     #[test]
@@ -362,7 +394,7 @@ mod tests {
                 let part = shift..shift + rows * len * into.byte_len();
                 for fitting in [Fit::Exact, Fit::Saturate] {
                     let mut target = Target { bytes: &mut room[part.clone()], dtype: into, fit: fitting, stores };
-                    let done = gather_by(kernels, &stored, (&[&across, &along], &[rows, len]), &mut target);
+                    let done = gather_by(kernels, &stored, (&[&across, &along], &[rows, len], None), &mut target);
                     prop_assert_eq!(done.is_ok(), fit || fitting == Fit::Saturate);
                 }
                 prop_assert!(room[..shift].iter().chain(&room[part.end..]).all(|&byte| byte == 0));

@@ -31,7 +31,7 @@ pub use capsule::capsule_content;
 pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert, convert_stored};
 pub use file_system::is_network_file;
-pub use gather::{Stored, Target, fill, gather};
+pub use gather::{Stored, Target, fill, gather, gather_apart};
 pub use hdf5::{
     FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
 };
@@ -41,4 +41,4 @@ pub use memory::{AlignedBuffer, check_memory, repeat, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
-pub use rows::{RowBuffer, RowMemory, RowMut, RowsRead};
+pub use rows::{RowBuffer, RowMemory, RowsMut, RowsRead};

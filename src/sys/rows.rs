@@ -1,5 +1,6 @@
 //! One buffer lent in disjoint parts: a row to each writer, or the whole to readers.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use crate::error::{Error, Result};
@@ -42,11 +43,11 @@ pub struct RowBuffer {
     holders: Vec<AtomicI32>,
 }
 
-/// A row that is held for writing; it is free again when this is dropped.
+/// Neighbouring rows that are held for writing; they are free again when this is dropped.
 #[derive(Debug)]
-pub struct RowMut<'a> {
+pub struct RowsMut<'a> {
     bytes: &'a mut [u8],
-    holder: &'a AtomicI32,
+    holders: &'a [AtomicI32],
 }
 
 /// The rows from the first on, held for reading; they are free again when this is dropped.
@@ -87,22 +88,25 @@ impl RowBuffer {
         Ok(Self { memory, row_bytes, holders })
     }
 
-    /// Takes one row for writing.
+    /// Takes neighbouring rows for writing.
     ///
     /// # Errors
-    /// `Internal` where the row does not exist or is held.
-    pub fn row(&self, row: usize) -> Result<RowMut<'_>> {
-        let holder = self.holders.get(row);
-        let holder = holder.ok_or_else(|| Error::internal(format!("row {row} does not exist")))?;
-        let taken = holder.compare_exchange(FREE, WRITTEN, Ordering::Acquire, Ordering::Relaxed);
-        if taken.is_err() {
-            return Err(Error::internal(format!("row {row} is held already")));
+    /// `Internal` where a row does not exist or is held.
+    pub fn write(&self, rows: Range<usize>) -> Result<RowsMut<'_>> {
+        let missing = || Error::internal(format!("rows {} to {} do not exist", rows.start, rows.end));
+        let holders = self.holders.get(rows.clone()).ok_or_else(missing)?;
+        for (row, holder) in holders.iter().enumerate() {
+            if holder.compare_exchange(FREE, WRITTEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
+                let taken = holders.get(..row).unwrap_or_default();
+                taken.iter().for_each(|holder| holder.store(FREE, Ordering::Release));
+                return Err(Error::internal(format!("row {} is held already", rows.start + row)));
+            }
         }
-        // SAFETY: the row lies inside the memory, whose size is rows x row_bytes.
-        let start = unsafe { self.memory.address().add(row * self.row_bytes) };
-        // SAFETY: rows are disjoint, and the exchange above makes this the row's only holder.
-        let bytes = unsafe { std::slice::from_raw_parts_mut(start, self.row_bytes) };
-        Ok(RowMut { bytes, holder })
+        // SAFETY: the rows lie inside the memory, whose size is rows x row_bytes.
+        let start = unsafe { self.memory.address().add(rows.start * self.row_bytes) };
+        // SAFETY: rows are disjoint, and the exchanges above make this the only holder of each.
+        let bytes = unsafe { std::slice::from_raw_parts_mut(start, holders.len() * self.row_bytes) };
+        Ok(RowsMut { bytes, holders })
     }
 
     /// Takes the first rows for reading.
@@ -146,22 +150,22 @@ fn release(holders: &[AtomicI32]) {
     }
 }
 
-impl std::ops::Deref for RowMut<'_> {
+impl std::ops::Deref for RowsMut<'_> {
     type Target = [u8];
     fn deref(&self) -> &[u8] {
         self.bytes
     }
 }
 
-impl std::ops::DerefMut for RowMut<'_> {
+impl std::ops::DerefMut for RowsMut<'_> {
     fn deref_mut(&mut self) -> &mut [u8] {
         self.bytes
     }
 }
 
-impl Drop for RowMut<'_> {
+impl Drop for RowsMut<'_> {
     fn drop(&mut self) {
-        self.holder.store(FREE, Ordering::Release);
+        self.holders.iter().for_each(|holder| holder.store(FREE, Ordering::Release));
     }
 }
 
@@ -184,21 +188,25 @@ mod tests {
 
     #[test]
     fn a_row_has_one_writer_or_any_readers() {
-        let buffer = RowBuffer::zeroed(3, 4).unwrap();
-        let mut first = buffer.row(0).unwrap();
-        let mut second = buffer.row(1).unwrap();
+        let buffer = RowBuffer::zeroed(4, 4).unwrap();
+        let mut first = buffer.write(0..1).unwrap();
+        let mut others = buffer.write(1..3).unwrap();
         first.fill(1);
-        second.fill(2);
-        assert!(buffer.row(0).is_err());
+        others.copy_from_slice(&[2, 2, 2, 2, 3, 3, 3, 3]);
+        assert!(buffer.write(0..1).is_err());
+        assert!(buffer.write(2..4).is_err());
         assert!(buffer.read(1).is_err());
-        assert!(buffer.row(3).is_err());
-        assert!(buffer.read(4).is_err());
-        drop((first, second));
-        let all = buffer.read(3).unwrap();
+        assert!(buffer.write(4..5).is_err());
+        assert!(buffer.read(5).is_err());
+        drop((first, others));
+        let all = buffer.read(4).unwrap();
         let again = buffer.read(2).unwrap();
-        assert_eq!(*all, [1, 1, 1, 1, 2, 2, 2, 2, 0, 0, 0, 0]);
-        assert!(buffer.row(2).is_err());
+        assert_eq!(*all, [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 0, 0, 0, 0]);
+        assert!(buffer.write(2..3).is_err());
         drop((all, again));
-        assert!(buffer.row(2).is_ok());
+        drop(buffer.write(3..4).unwrap());
+        let last = buffer.write(3..4).unwrap();
+        assert!(buffer.write(1..4).is_err());
+        drop((buffer.write(1..3).unwrap(), last));
     }
 }

@@ -4,8 +4,8 @@ use crate::error::{Error, Result};
 use crate::sys::kernels::{Channels, Job, Plane, Scratch};
 use crate::voxel::{MAX_AXES, Run};
 
-/// The most axes of a gather: the channel and the spatial ones.
-const MOST: usize = MAX_AXES + 1;
+/// The most axes of a gather: rows, the channel and the spatial ones.
+const MOST: usize = MAX_AXES + 2;
 
 /// The one run of an axis of one position.
 const SINGLE: [Run; 1] = [Run { output: 0, len: 1, source: 0, step: 1 }];
@@ -55,12 +55,14 @@ pub(super) struct Axes<'a> {
 impl<'a> Axes<'a> {
     /// Lines up the runs with the extents of the target and the strides of the source.
     ///
+    /// The target is dense, but for its slowest axis where that has a pitch.
+    ///
     /// # Errors
     /// `Argument` where they do not match; `Range` where the size of the target overflows.
     pub(super) fn new(
         (runs, extents): (&[&'a [Run]], &[usize]),
         strides: &[isize],
-        width: usize,
+        (width, pitch): (usize, Option<usize>),
     ) -> Result<Self> {
         let count = extents.len();
         let mut all = [Axis::ONE; MOST];
@@ -82,6 +84,16 @@ impl<'a> Axes<'a> {
             *axis = Axis { runs, factor: 1, extent, source, target };
             target =
                 target.checked_mul(extent).ok_or_else(|| Error::range("the destination's size overflows"))?;
+        }
+        if let (Some(pitch), Some(slowest)) = (pitch, axes.first_mut()) {
+            let one = slowest.target;
+            if pitch < one {
+                return Err(Error::argument(format!("rows of {one} bytes do not fit a pitch of {pitch}")));
+            }
+            slowest.target = pitch;
+            let before = slowest.extent.saturating_sub(1).checked_mul(pitch);
+            let end = before.and_then(|before| before.checked_add(one));
+            target = end.ok_or_else(|| Error::range("the destination's size overflows"))?;
         }
         Ok(Self { all, count, target_bytes: target })
     }
@@ -130,8 +142,9 @@ impl<'a> Axes<'a> {
             let Some([outer, last]) = self.all.get_mut(inner - 1..=inner) else { return };
             let straight = outer.runs().all(|run| run.step == 1 || run.len == 1);
             let stretch = last.source.checked_mul(last.extent as isize);
+            let dense = last.target.checked_mul(last.extent) == Some(outer.target);
             // A source that repeats itself has no order to keep.
-            if last.source == 0 || stretch != Some(outer.source) || !straight || !last.is_whole() {
+            if last.source == 0 || stretch != Some(outer.source) || !dense || !straight || !last.is_whole() {
                 continue;
             }
             *outer =

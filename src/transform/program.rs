@@ -161,12 +161,14 @@ impl Program {
     ///
     /// # Errors
     /// `Range` where a value does not fit a cast or a label is unknown.
-    pub fn run(&self, statistics: &[Statistics], scratch: &mut Vec<u8>, row: &mut [u8]) -> Result<()> {
+    pub fn run(&self, statistics: &[Statistics], scratch: &mut [u8], row: &mut [u8]) -> Result<()> {
         let casts = self.stages.iter().filter(|stage| matches!(stage, Stage::Cast(..))).count();
         let mut left = casts;
         let mut dtype = self.gathered;
+        let mut between;
+        let mut scratch = scratch;
         for stage in &self.stages {
-            let current: &mut [u8] = if left > 0 { scratch } else { row };
+            let current = if left > 0 { &mut *scratch } else { &mut *row };
             match stage {
                 Stage::Map(map) => map.apply(current, dtype),
                 Stage::PerChannel(pairs) => {
@@ -187,7 +189,8 @@ impl Program {
                     } else {
                         let mut other = vec![0u8; scratch.len() / from.byte_len() * into.byte_len()];
                         let fits = convert(scratch, *from, &mut other, *into);
-                        *scratch = other;
+                        between = other;
+                        scratch = &mut between;
                         fits
                     };
                     if !fits && *fit == Fit::Exact {
@@ -243,7 +246,7 @@ mod tests {
     fn channels_have_their_own_statistics() {
         let json = r#"[{"name": "zscore", "category": "c", "mean": [1, 10], "std": [1, 2]}]"#;
         let mut row: Vec<u8> = [1f32, 2.0, 10.0, 20.0].iter().flat_map(|value| value.to_ne_bytes()).collect();
-        program(json, DType::F32, 2).unwrap().run(&[], &mut Vec::new(), &mut row).unwrap();
+        program(json, DType::F32, 2).unwrap().run(&[], &mut [], &mut row).unwrap();
         let seen: Vec<f32> = bytemuck::pod_collect_to_vec(&row);
         assert_eq!(seen, [0.0, 1.0, 0.0, 5.0]);
         assert!(program(json, DType::F32, 3).unwrap_err().message().contains("2 means for 3 channels"));
