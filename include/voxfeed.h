@@ -1370,11 +1370,12 @@ typedef struct {
     /** The most bytes of sums on the device; 0: half of what it has free when the assembler is made. */
     uint64_t device_bytes;
     /**
-     * The most threads that add the rows of one call to sums in host memory; 0: as many as there are cores, at
-     * most 8.
+     * The most threads that add the rows of one call to sums in host memory, or write what is taken; 0: as many as
+     * there are cores, at most 8.
      *
-     * Results are the same bit for bit. The calling thread is one of them, the others end with the call; few
-     * rows are added by fewer.
+     * Results are the same bit for bit. The calling thread is one of them; the others end when there has been
+     * no call for a second, or with the assembler. A little is added by fewer; of calls at the same time
+     * the first has them.
      */
     uint32_t threads;
     /** Room, 0. */

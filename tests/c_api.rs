@@ -155,6 +155,11 @@ fn a_forked_child_is_told_so_and_the_parent_goes_on() {
 }
 
 #[test]
+fn an_assembler_works_on_in_a_forked_child() {
+    Program::built("fork_helpers").run();
+}
+
+#[test]
 fn a_library_that_is_closed_and_opened_again_still_works() {
     Program::built("reopen").run();
 }

@@ -73,7 +73,10 @@ impl Program {
             let output = self.output(arguments, &[("STANDIN_IGNORE", ignored)]);
             let complained = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(1), "{complained}");
-            assert!(complained.contains("is_right"), "{complained}");
+            // Wrong voxels, or a kernel that comes when the memory has gone.
+            let noticed =
+                ["is_right", "CUDA_ERROR_ILLEGAL_ADDRESS"].iter().any(|sign| complained.contains(sign));
+            assert!(noticed, "{complained}");
         }
     }
 }

@@ -1577,8 +1577,8 @@ class Assembler(_Object):
     Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
     accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125), device ("cpu", "cuda":
     predictions on a GPU are added there, as far as the sums fit), device_id, device_bytes (the most bytes of sums
-    there; 0: half of what is free), threads (the most that add the rows of one call on the host; 0: as many as there
-    are cores, at most 8).
+    there; 0: half of what is free), threads (the most that add the rows of one call on the host, or write what is
+    taken; 0: as many as there are cores, at most 8).
     A subject is complete when every sample that this rank's epoch has of it was added.
     """
 

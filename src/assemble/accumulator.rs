@@ -3,13 +3,15 @@
 use std::sync::{Arc, Weak};
 
 use crate::assemble::adding::{SLAB, is_direct};
-use crate::assemble::options::{AssemblerOptions, Reduce};
+use crate::assemble::crew::Hands;
+use crate::assemble::options::AssemblerOptions;
 use crate::assemble::pool::Pool;
 use crate::assemble::prediction::{Placed, View};
 use crate::assemble::resident::{Lane, MOST_AXES, Residence, Resident};
 use crate::assemble::sums::Sums;
 use crate::device::{Here, LentMemory};
 use crate::error::{Error, Result};
+use crate::sys::Crew;
 use crate::voxel::{DType, Shape};
 
 /// One subject's sums, wherever they lie.
@@ -130,8 +132,7 @@ impl Accumulator {
         Ok(())
     }
 
-    /// Adds rows of a prediction on the host, on as many threads as there are scratches, each of which is as long
-    /// as [`scratch_len`] says.
+    /// Adds rows of a prediction on the host; the threads' scratches are as long as [`scratch_len`] says.
     ///
     /// # Errors
     /// Those of [`Accumulator::come_down`], for a view and places that have been checked.
@@ -139,10 +140,10 @@ impl Accumulator {
         &mut self,
         view: &View<'_>,
         placed: &[&Placed],
-        scratches: &mut [Vec<u64>],
+        hands: &mut Hands<Vec<u64>>,
     ) -> Result<()> {
         self.come_down()?;
-        each!(&mut self.numbers, sums => sums.add(view, placed, scratches))
+        each!(&mut self.numbers, sums => sums.add(view, placed, hands))
     }
 
     /// The share of voxels that at least one sample has reached.
@@ -157,14 +158,16 @@ impl Accumulator {
     ///
     /// # Errors
     /// Those of [`Accumulator::come_down`]; `Memory` where there is not enough for a plane of weights.
-    pub(super) fn write(&mut self, options: &AssemblerOptions, into: &mut [u8]) -> Result<()> {
+    pub(super) fn write(
+        &mut self,
+        crew: &Arc<Crew>,
+        options: &AssemblerOptions,
+        into: &mut [u8],
+    ) -> Result<()> {
         self.come_down()?;
         each!(&mut self.numbers, sums => {
             sums.complete();
-            match options.reduce {
-                Reduce::None => sums.write_channels(options.dtype, into),
-                Reduce::Argmax => sums.write_labels(into),
-            }
+            sums.write(crew, options, into)
         })
     }
 

@@ -1,20 +1,15 @@
 //! What one call adds, to the sums of which subjects, and on how many threads.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use crate::assemble::accumulator::scratch_len;
+use crate::assemble::crew::{Hands, lock};
 use crate::assemble::options::AssemblerOptions;
 use crate::assemble::pool::Pool;
 use crate::assemble::prediction::{Placed, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
 use crate::error::{Error, Result};
-use crate::sys::core_count;
-
-/// The most threads that add rows of one call, where no number is asked for.
-const MOST_THREADS: usize = 8;
-
-/// The least bytes of sums that a thread is started for: starting one takes about as long as adding a tenth of it.
-const SHARE: usize = 2 << 20;
+use crate::sys::Crew;
 
 /// How far the current epoch is.
 #[derive(Debug, Default)]
@@ -65,15 +60,15 @@ impl Addition {
     }
 }
 
-/// The memory that rows are brought into shape in, for each thread that adds some.
-pub(super) fn scratches(
+/// The threads that add rows, each with the memory that they are brought into shape in.
+pub(super) fn hands(
+    crew: &Arc<Crew>,
     options: &AssemblerOptions,
     view: &View<'_>,
     addition: &Addition,
-) -> Result<Vec<Vec<u64>>> {
+) -> Result<Hands<Vec<u64>>> {
     let voxels = addition.places.iter().map(|placed| placed.piece.voxels()).sum::<usize>();
     let work = voxels.saturating_mul(addition.channels).saturating_mul(options.sum_dtype().byte_len());
-    let most = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
     let len = addition.places.iter().map(|placed| scratch_len(options, view, placed)).max();
     let len = len.unwrap_or_default();
     let scratch = |_| {
@@ -83,7 +78,8 @@ pub(super) fn scratches(
         memory.resize(len, 0);
         Ok(memory)
     };
-    (0..most.min(work / SHARE).max(1)).map(scratch).collect()
+    let tools = (0..options.threads_for(work)).map(scratch).collect::<Result<_>>()?;
+    Ok(Hands { crew: Arc::clone(crew), tools })
 }
 
 /// Adds rows to their subjects' sums, and counts them.
@@ -91,7 +87,7 @@ pub(super) fn sum(
     state: &Mutex<State>,
     view: &View<'_>,
     (addition, begun): (&Addition, &Begun),
-    mut scratches: Vec<Vec<u64>>,
+    mut hands: Hands<Vec<u64>>,
 ) -> Result<()> {
     let Addition { tickets, places, .. } = addition;
     for (last, (ticket, held)) in tickets.iter().zip(&begun.held).enumerate() {
@@ -103,7 +99,7 @@ pub(super) fn sum(
         }
         let rows = tickets.iter().zip(places).filter(|(ticket, _)| of_it(ticket));
         let rows: Vec<&Placed> = rows.map(|(_, placed)| placed).collect();
-        lock(held).add(view, &rows, &mut scratches)?;
+        lock(held).add(view, &rows, &mut hands)?;
         count(state, begun.generation, (subject, rows.len() as u64));
     }
     Ok(())
@@ -115,9 +111,4 @@ pub(super) fn count(state: &Mutex<State>, generation: u64, (subject, samples): (
     if state.generation == generation {
         state.progress.iter_mut().for_each(|progress| progress.added(subject, samples));
     }
-}
-
-/// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::assemble::accumulator::Accumulator;
-use crate::assemble::addition::{Addition, Begun, State, count, lock, scratches, sum};
+use crate::assemble::addition::{Addition, Begun, State, count, hands, sum};
+use crate::assemble::crew::lock;
 use crate::assemble::incoming::Incoming;
 use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
 use crate::assemble::output::Output;
@@ -14,7 +15,7 @@ use crate::assemble::resident::Residence;
 use crate::device::{LentMemory, Location, StreamHandle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{EpochOptions, Plan, Sample};
-use crate::sys::AlignedBuffer;
+use crate::sys::{AlignedBuffer, Crew};
 use crate::voxel::Shape;
 
 /// Puts predictions back into volumes.
@@ -33,6 +34,8 @@ pub struct Assembler {
     incoming: Incoming,
     /// The GPU that sums may lie on.
     residence: Option<Arc<Residence>>,
+    /// The threads that help with what calls add and take.
+    crew: Arc<Crew>,
 }
 
 /// A prediction on a GPU: what it is, its memory, and the stream that makes it.
@@ -46,6 +49,7 @@ impl Assembler {
     /// are to lie on a GPU and it cannot be used.
     pub fn new(plan: Arc<Plan>, options: AssemblerOptions) -> Result<Self> {
         options.check()?;
+        let options = options.settled();
         let mut largest_rows: Vec<(Option<usize>, Shape)> = Vec::new();
         for (row, thin, _) in plan.sampler().row_shapes()? {
             match largest_rows.iter_mut().find(|(known, _)| *known == thin) {
@@ -57,8 +61,8 @@ impl Assembler {
             Location::Gpu(gpu) => Some(Arc::new(Residence::new(gpu, options.device_bytes)?)),
             Location::Host | Location::Pinned => None,
         };
-        let (state, incoming) = (Arc::default(), Incoming::new());
-        Ok(Self { plan, options, largest_rows, state, incoming, residence })
+        let (state, incoming, crew) = (Arc::default(), Incoming::new(), Arc::default());
+        Ok(Self { plan, options, largest_rows, state, incoming, residence, crew })
     }
 
     /// The plan.
@@ -87,9 +91,9 @@ impl Assembler {
         // Those on their way were added before, and the order of adding counts.
         self.incoming.settle()?;
         let Some(addition) = self.place(samples, &view)? else { return Ok(()) };
-        let scratches = scratches(&self.options, &view, &addition)?;
+        let hands = hands(&self.crew, &self.options, &view, &addition)?;
         let begun = self.begin(&addition, None)?;
-        sum(&self.state, &view, (&addition, &begun), scratches)
+        sum(&self.state, &view, (&addition, &begun), hands)
     }
 
     /// As [`Assembler::add`], for a prediction in a GPU's memory that a stream's work makes: `bytes` is empty.
@@ -191,14 +195,14 @@ impl Assembler {
         let (dtype, shape) = (prediction.dtype, prediction.shape.to_vec());
         let (strides, row) = (prediction.strides.map(<[_]>::to_vec), prediction.row.map(<[_]>::to_vec));
         self.incoming.bring(memory, stream, || {
-            let scratches = scratches(&self.options, view, &addition)?;
+            let hands = hands(&self.crew, &self.options, view, &addition)?;
             let begun = begun.map_or_else(|| self.begin(&addition, None), Ok)?;
             let state = Arc::clone(&self.state);
             Ok(Box::new(move |bytes| {
                 let (shape, strides, row) = (shape.as_slice(), strides.as_deref(), row.as_deref());
                 let count = shape.first().copied().unwrap_or_default();
                 let view = View::new(&Prediction { bytes, dtype, shape, strides, row }, count)?;
-                sum(&state, &view, (&addition, &begun), scratches)
+                sum(&state, &view, (&addition, &begun), hands)
             }))
         })
     }
@@ -350,7 +354,7 @@ impl Assembler {
             let text = format!("buffer has {given} bytes, subject {subject} needs {needed}");
             return Err(if given < needed { Error::buffer(text) } else { Error::argument(text) });
         }
-        sums.write(&self.options, into)?;
+        sums.write(&self.crew, &self.options, into)?;
         drop(sums);
         self.release(subject, generation)
     }
@@ -364,7 +368,7 @@ impl Assembler {
         let mut sums = lock(&held);
         let output = self.output_of(subject, sums.channels())?;
         let mut bytes = AlignedBuffer::zeroed(output.byte_len()?)?;
-        sums.write(&self.options, &mut bytes)?;
+        sums.write(&self.crew, &self.options, &mut bytes)?;
         drop(sums);
         let affine = self.plan.sampler().dataset().subject(subject)?.first_entry()?.affine();
         output.save(path, &bytes, affine)?;

@@ -1,10 +1,13 @@
 //! What sums become when they are handed out: means, or the number of the largest.
 
-use crate::assemble::options::Blend;
+use std::sync::Arc;
+
+use crate::assemble::crew::{Hands, share};
+use crate::assemble::options::{AssemblerOptions, Blend, Reduce};
 use crate::assemble::sums::Sums;
 use crate::assemble::sweep::{Counts, zeros};
 use crate::error::{Error, Result};
-use crate::sys::{Number, Stores, convert_stored, divide, keep_largest};
+use crate::sys::{Crew, Number, Stores, convert_stored, divide, keep_largest};
 use crate::voxel::DType;
 
 /// The most elements that are divided, converted or compared at once, so that they stay in the cache.
@@ -12,6 +15,13 @@ const CHUNK: usize = 4096;
 
 /// The least bytes that go past the caches: they would not stay there until all are written.
 const STREAMED: usize = 4 << 20;
+
+/// Planes to be written: from which on, how many, and where those of each channel go.
+struct Slab<'a> {
+    first: usize,
+    count: usize,
+    channels: Vec<&'a mut [u8]>,
+}
 
 impl<T: Number + Default> Sums<T> {
     /// The sums of one channel in one plane.
@@ -45,17 +55,39 @@ impl<T: Number + Default> Sums<T> {
         Ok(covered as f64 / self.voxels as f64)
     }
 
-    /// Writes every channel, each sum over its weight.
+    /// Writes what is handed out, on several threads where it is much.
     ///
     /// # Errors
     /// `Memory` where there is not enough for a plane of weights.
-    pub(super) fn write_channels(&self, dtype: DType, into: &mut [u8]) -> Result<()> {
+    pub(super) fn write(&self, crew: &Arc<Crew>, options: &AssemblerOptions, into: &mut [u8]) -> Result<()> {
+        let (dtype, planes) = (options.output_dtype(), self.plane_count());
+        let plane_bytes = self.planes().voxels * dtype.byte_len();
+        let stores = if into.len() < STREAMED { Stores::Cached } else { Stores::Streaming };
+        let threads = options.threads_for(self.voxels.saturating_mul(self.channels * size_of::<T>()));
+        // What every part begins with, the counts before it, is little beside a quarter of the planes.
+        let depth = if threads == 1 { planes } else { planes.div_ceil(2 * threads) }.max(1);
+        let begin = |first: usize| Slab { first, count: depth.min(planes - first), channels: Vec::new() };
+        let mut slabs: Vec<Slab<'_>> = (0..planes).step_by(depth).map(begin).collect();
+        for channel in into.chunks_mut((planes * plane_bytes).max(1)) {
+            for (slab, planes) in slabs.iter_mut().zip(channel.chunks_mut(depth * plane_bytes.max(1))) {
+                slab.channels.push(planes);
+            }
+        }
+        let mut hands = Hands { crew: Arc::clone(crew), tools: vec![(); threads] };
+        share(&mut hands, slabs, |slab, ()| match options.reduce {
+            Reduce::None => self.write_channels(slab, (dtype, stores)),
+            Reduce::Argmax => self.write_labels(slab),
+        })
+    }
+
+    /// Writes every channel of some planes, each sum over its weight.
+    fn write_channels(&self, slab: Slab<'_>, (dtype, stores): (DType, Stores)) -> Result<()> {
+        let Slab { first, count, mut channels } = slab;
         let mut counts = Counts::new(self.planes())?;
         let mut weights = zeros::<T>(if self.blend == Blend::Last { 0 } else { self.planes().voxels })?;
         let mut mean = [T::default(); CHUNK];
         let plane_bytes = self.planes().voxels * dtype.byte_len();
-        let stores = if into.len() < STREAMED { Stores::Cached } else { Stores::Streaming };
-        for plane in 0..self.plane_count() {
+        for plane in first..first + count {
             let changed = self.blend != Blend::Last && counts.advance(plane);
             match self.blend {
                 Blend::Gaussian => counts.gaussian(plane, &self.profiles, &mut weights),
@@ -66,8 +98,8 @@ impl<T: Number + Default> Sums<T> {
                 }
                 Blend::Mean | Blend::Last => {}
             }
-            for channel in 0..self.channels {
-                let start = (channel * self.plane_count() + plane) * plane_bytes;
+            for (channel, into) in channels.iter_mut().enumerate() {
+                let start = (plane - first) * plane_bytes;
                 let into = into.get_mut(start..start + plane_bytes).unwrap_or_default();
                 let sums = self.plane(channel, plane);
                 if self.blend == Blend::Last {
@@ -89,11 +121,12 @@ impl<T: Number + Default> Sums<T> {
     ///
     /// # Errors
     /// None for as many channels as labels count.
-    pub(super) fn write_labels(&self, into: &mut [u8]) -> Result<()> {
+    fn write_labels(&self, slab: Slab<'_>) -> Result<()> {
         let mut best = [T::default(); CHUNK];
         let voxels = self.planes().voxels;
+        let into = slab.channels.into_iter().next().unwrap_or_default();
         into.fill(0);
-        for (plane, into) in into.chunks_mut(voxels.max(1)).enumerate() {
+        for (plane, into) in (slab.first..).zip(into.chunks_mut(voxels.max(1))) {
             for (part, labels) in into.chunks_mut(CHUNK).enumerate() {
                 let place = part * CHUNK..part * CHUNK + labels.len();
                 let best = best.get_mut(..labels.len()).unwrap_or_default();

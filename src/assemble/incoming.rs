@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
+use crate::assemble::crew::lock;
 use crate::device::{Event, Gpu, Here, LentMemory, PinnedBuffer, Stream, StreamHandle};
 use crate::error::{Error, Result};
 use crate::sys::Process;
@@ -208,7 +209,7 @@ impl Drop for Incoming {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     fn wait<'a>(&self, queue: MutexGuard<'a, Queue>) -> MutexGuard<'a, Queue> {

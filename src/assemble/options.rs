@@ -2,6 +2,7 @@
 
 use crate::device::Location;
 use crate::error::{Error, Result};
+use crate::sys::core_count;
 use crate::voxel::DType;
 
 /// How overlapping predictions are joined.
@@ -65,8 +66,8 @@ pub struct AssemblerOptions {
     pub location: Location,
     /// The most bytes of sums on the GPU; for 0, half of what is free when the assembler is made.
     pub device_bytes: u64,
-    /// The most threads that add the rows of one call on the host; for 0 as many as there are cores, at most 8. It
-    /// changes no bit.
+    /// The most threads that add the rows of one call on the host, and that write what is taken; for 0 as many as there
+    /// are cores, at most 8. It changes no bit.
     pub threads: usize,
 }
 
@@ -88,7 +89,19 @@ impl Default for AssemblerOptions {
 /// The most channels whose number fits a u8 label.
 const MAX_LABELS: usize = 256;
 
+/// The most threads of one call, where no number is asked for.
+const MOST_THREADS: usize = 8;
+
+/// The least bytes of sums that a thread is woken for: that takes about as long as adding a tenth of them.
+const SHARE: usize = 512 << 10;
+
 impl AssemblerOptions {
+    /// The same with a number of threads where there was none; to ask the system for one at every call would show.
+    pub(super) fn settled(self) -> Self {
+        let threads = if self.threads == 0 { core_count().min(MOST_THREADS) } else { self.threads };
+        Self { threads, ..self }
+    }
+
     /// Refuses what makes no sense.
     pub(super) fn check(&self) -> Result<()> {
         if !matches!(self.dtype, DType::F32 | DType::U8) {
@@ -98,6 +111,11 @@ impl AssemblerOptions {
             return Err(Error::argument(format!("sigma is {}, expected a number above 0", self.sigma)));
         }
         Ok(())
+    }
+
+    /// The threads for a call that adds, or writes, so many bytes of sums.
+    pub(super) fn threads_for(&self, bytes: usize) -> usize {
+        self.threads.min(bytes / SHARE).max(1)
     }
 
     /// Refuses channels that the result cannot hold.

@@ -2,8 +2,9 @@
 //! than some of the rows take to be added.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Mutex, MutexGuard, Weak};
 
+use crate::assemble::crew::lock;
 use crate::error::Result;
 use crate::sys::AlignedBuffer;
 
@@ -39,7 +40,7 @@ impl Pool {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<AlignedBuffer>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Sums in a GPU's memory: predictions on that GPU are added there, on a stream of the assembler's.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
+use crate::assemble::crew::lock;
 use crate::assemble::options::Blend;
 use crate::assemble::piece::{Axes, element};
 use crate::assemble::prediction::{Placed, View};
@@ -262,10 +263,6 @@ impl Memory {
 }
 
 /// A panic elsewhere leaves nothing half done here.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 impl Lane {
     /// Weights on the GPU, and the places of the planes', rows' and columns' first ones.
     fn weights(

@@ -3,7 +3,7 @@
 use std::sync::Weak;
 
 use crate::assemble::adding::{Part, Rows};
-use crate::assemble::crew::share;
+use crate::assemble::crew::{Hands, share};
 use crate::assemble::options::{AssemblerOptions, Blend};
 use crate::assemble::piece::{Axes, Piece, aligned, dense_strides};
 use crate::assemble::pool::{Pool, Room};
@@ -89,7 +89,7 @@ impl<T: Number + Default> Sums<T> {
         Planes { pieces: &self.pieces, axis: self.axis, strides: &self.strides, voxels }
     }
 
-    /// Adds rows of a prediction, on as many threads as there are scratches, each of which is as long as
+    /// Adds rows of a prediction; the threads' scratches are as long as
     /// [`scratch_len`](super::accumulator::scratch_len) says.
     ///
     /// # Errors
@@ -98,7 +98,7 @@ impl<T: Number + Default> Sums<T> {
         &mut self,
         view: &View<'_>,
         placed: &[&Placed],
-        scratches: &mut [Vec<u64>],
+        hands: &mut Hands<Vec<u64>>,
     ) -> Result<()> {
         for piece in placed.iter().map(|placed| placed.piece) {
             self.pieces.push(piece);
@@ -122,7 +122,7 @@ impl<T: Number + Default> Sums<T> {
                 }
             }
         }
-        share(parts, scratches, |part, scratch| rows.add(part, scratch))
+        share(hands, parts, |part, scratch| rows.add(part, scratch))
     }
 
     /// Zeroes what no row has reached, so that all of the memory holds sums.

@@ -10,6 +10,7 @@ mod capsule;
 mod control_group;
 mod conversion;
 mod convert;
+mod crew;
 pub mod cuda;
 mod file_system;
 mod gather;
@@ -30,6 +31,7 @@ pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use capsule::capsule_content;
 pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert, convert_stored};
+pub use crew::Crew;
 pub use file_system::is_network_file;
 pub use gather::{Stored, Target, fill, gather, gather_apart};
 pub use hdf5::{

@@ -268,7 +268,8 @@ struct assembler_options {
     std::int32_t device_id = 0;
     /// 0: half of what the device has free when the assembler is made.
     std::uint64_t device_bytes = 0;
-    /// The most threads that add the rows of one call on the host; 0: as many as there are cores, at most 8.
+    /// The most threads that add the rows of one call on the host, or write what is taken; 0: as many as there are cores,
+    /// at most 8.
     std::uint32_t threads = 0;
 };
 
