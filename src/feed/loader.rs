@@ -112,6 +112,8 @@ impl Loader {
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         // Enough that what neighbours share is looked up once, few enough that no thread is left without rows.
         let most_rows = (pools.host.len().saturating_mul(rows) / (2 * threads.max(1))).clamp(1, MOST_ROWS);
+        // A batch is divided evenly.
+        let most_rows = rows.div_ceil(rows.div_ceil(most_rows).max(1)).max(1);
         let shared = Shared {
             cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
             back_pressure: BackPressure::new(pools.sizes.slots, options.held_limit),

@@ -191,9 +191,14 @@ impl Decoded {
         lock(&self.spares).await_bytes(len);
         self.byte_len.fetch_add(len, Ordering::Relaxed);
         self.trim();
-        let (spare, left) = lock(&self.spares).take(len);
-        drop(left);
+        let (spare, gone) = lock(&self.spares).take(len, self.left());
+        drop(gone);
         spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok)
+    }
+
+    /// What is left of the budget.
+    fn left(&self) -> usize {
+        self.budget.saturating_sub(self.byte_len.load(Ordering::Relaxed))
     }
 
     /// Whether a part can be decoded beside those that are being decoded, with room left for one that has just
@@ -225,6 +230,8 @@ impl Decoded {
             shard.line.clear();
             self.byte_len.fetch_sub(freed, Ordering::Relaxed);
         }
+        let gone = lock(&self.spares).clear();
+        drop(gone);
     }
 
     fn shard(&self, part: Part) -> MutexGuard<'_, Shard> {
@@ -256,8 +263,8 @@ impl Decoded {
             let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
             self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
             if let Some(bytes) = Arc::into_inner(bytes) {
-                let left = lock(&self.spares).put(bytes);
-                drop(left);
+                let gone = lock(&self.spares).put(bytes, self.left());
+                drop(gone);
             }
         }
     }
