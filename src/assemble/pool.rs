@@ -29,10 +29,8 @@ impl Pool {
     /// Memory for this many bytes and for not much more; where there is none, all that there is goes.
     fn find(&self, len: usize) -> Option<AlignedBuffer> {
         let mut idle = self.lock();
-        let fits = |memory: &AlignedBuffer| memory.byte_len() >= len && memory.byte_len() / 2 <= len;
-        let fitting = idle.iter().enumerate().filter(|(_, memory)| fits(memory));
-        let tightest = fitting.min_by_key(|(_, memory)| memory.byte_len()).map(|(place, _)| place);
-        let found = tightest.map(|place| idle.swap_remove(place));
+        let found =
+            tightest(idle.iter().map(AlignedBuffer::byte_len), len).map(|place| idle.swap_remove(place));
         let gone = if found.is_none() { std::mem::take(&mut *idle) } else { Vec::new() };
         drop(idle);
         drop(gone);
@@ -42,6 +40,12 @@ impl Pool {
     fn lock(&self) -> MutexGuard<'_, Vec<AlignedBuffer>> {
         lock(&self.idle)
     }
+}
+
+/// Where the smallest memory is that has so many bytes, and not twice as many.
+pub(super) fn tightest(sizes: impl Iterator<Item = usize>, len: usize) -> Option<usize> {
+    let fitting = sizes.enumerate().filter(|&(_, size)| size >= len && size / 2 <= len);
+    fitting.min_by_key(|&(_, size)| size).map(|(place, _)| place)
 }
 
 impl Room {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use crate::assemble::crew::lock;
 use crate::assemble::options::Blend;
 use crate::assemble::piece::{Axes, element};
+use crate::assemble::pool::tightest;
 use crate::assemble::prediction::{Placed, View};
 use crate::assemble::profile::Profile;
 use crate::assemble::sums::Sums;
@@ -231,9 +232,7 @@ impl Drop for Residence {
 impl Memory {
     /// The smallest memory that was given back and is large enough, but not twice as large.
     fn reuse(&mut self, bytes: usize) -> Option<DeviceBuffer> {
-        let sizes = self.kept.iter().map(DeviceBuffer::byte_len).enumerate();
-        let fitting = sizes.filter(|&(_, len)| len >= bytes && len / 2 <= bytes);
-        let (place, _) = fitting.min_by_key(|&(_, len)| len)?;
+        let place = tightest(self.kept.iter().map(DeviceBuffer::byte_len), bytes)?;
         let known = self.kept.remove(place);
         self.lend(&known);
         Some(known)

@@ -110,6 +110,11 @@ impl Layout {
 }
 
 impl CategoryLayout {
+    /// The entries of a subject; none where there is no such subject.
+    pub(super) fn entries_of(&self, subject: usize) -> &[Entry] {
+        self.entries.get(subject).map_or(&[], Vec::as_slice)
+    }
+
     /// The dtype of rows on the host.
     pub(super) fn host_dtype(&self) -> DType {
         if self.conversion.is_some() { self.extraction.dtype } else { self.program.dtype() }

@@ -161,10 +161,11 @@ fn decode_ahead(shared: &Shared, ahead: &Ahead, reader: &mut Reader) -> Option<u
         let sample = epoch.sample(place).ok()?;
         let (region, _) = shared.layout.row(sampler, &sample).ok()?;
         let categories = || {
-            shared.layout.categories.iter().map(|category| {
-                let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
-                (entries, category.extraction.padding)
-            })
+            shared
+                .layout
+                .categories
+                .iter()
+                .map(|category| (category.entries_of(sample.subject), category.extraction.padding))
         };
         let needed = categories().map(|(entries, padding)| reader.needed_bytes(entries, &region, padding));
         if needed.fold(0, u64::saturating_add).saturating_mul(3) > budget {
@@ -182,7 +183,7 @@ fn decode_ahead(shared: &Shared, ahead: &Ahead, reader: &mut Reader) -> Option<u
 fn foresee(shared: &Shared, sample: &Sample, bench: &mut Bench) {
     let Ok((region, _)) = shared.layout.row(shared.plan.sampler(), sample) else { return };
     for category in &shared.layout.categories {
-        let entries = category.entries.get(sample.subject).map_or(&[][..], Vec::as_slice);
+        let entries = category.entries_of(sample.subject);
         bench.reader.will_need(entries, &region, category.extraction.padding);
     }
 }
@@ -203,8 +204,7 @@ fn fill_rows(
         if *arrays == ArraysRead::ALL {
             continue;
         }
-        let entries = category.entries.get(sample.subject);
-        let entries = entries.ok_or_else(|| Error::internal("a sample's subject is unknown"))?;
+        let entries = category.entries_of(sample.subject);
         let program = &category.program;
         let pitch = buffer.row_byte_len();
         let mut held = buffer.write(ticket.rows.clone())?;

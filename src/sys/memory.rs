@@ -216,10 +216,10 @@ pub fn repeat(element: &[u8], into: &mut [u8]) {
 const STEP: usize = 4 * MOVE;
 const MOVE: usize = 32;
 
-/// The parts of a very long row that are copied side by side, and the least bytes of such a row: several streams keep
+/// The parts of a very long row that are copied side by side, and the least bytes of such a row: several lanes keep
 /// more cache lines on their way than one.
-const STREAMS: usize = 4;
-const LEAST_STREAMED: usize = 32 << 10;
+const LANES: usize = 4;
+const LEAST_IN_LANES: usize = 32 << 10;
 
 /// Copies bytes, as many as the shorter side has.
 ///
@@ -230,7 +230,7 @@ pub(super) fn copy(from: &[u8], into: &mut [u8]) {
     let len = from.len().min(into.len());
     let (Some(from), Some(into)) = (from.get(..len), into.get_mut(..len)) else { return };
     if len > STEP {
-        return if len < LEAST_STREAMED { copy_long(from, into) } else { copy_side_by_side(from, into) };
+        return if len < LEAST_IN_LANES { copy_long(from, into) } else { copy_side_by_side(from, into) };
     }
     if !(copy_short::<MOVE>(from, into) || copy_short::<8>(from, into) || copy_short::<2>(from, into)) {
         into.copy_from_slice(from);
@@ -271,19 +271,19 @@ fn copy_part<const PART: usize>(from: &[u8], into: &mut [u8], place: usize) {
 /// Copies a very long row, its parts in turn.
 #[inline(always)]
 fn copy_side_by_side(from: &[u8], into: &mut [u8]) {
-    let part = from.len() / STREAMS / STEP * STEP;
-    if let Some(rest) = from.get(part * STREAMS..)
-        && let Some(into) = into.get_mut(part * STREAMS..)
+    let part = from.len() / LANES / STEP * STEP;
+    if let Some(rest) = from.get(part * LANES..)
+        && let Some(into) = into.get_mut(part * LANES..)
     {
         into.copy_from_slice(rest);
     }
     let mut froms = from.chunks_exact(part).map(|part| part.as_chunks::<{ 2 * MOVE }>().0.iter());
     let mut intos = into.chunks_exact_mut(part).map(|part| part.as_chunks_mut::<{ 2 * MOVE }>().0.iter_mut());
-    let mut streams: [_; STREAMS] =
+    let mut lanes: [_; LANES] =
         std::array::from_fn(|_| froms.next().unwrap_or_default().zip(intos.next().unwrap_or_default()));
     for _ in 0..part / (2 * MOVE) {
-        for stream in &mut streams {
-            if let Some((from, into)) = stream.next() {
+        for lane in &mut lanes {
+            if let Some((from, into)) = lane.next() {
                 *into = *from;
             }
         }
@@ -331,7 +331,7 @@ mod tests {
             (0..200_000u32).map(|place| (place.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
         let around = |len: usize| (len - 3..len + 3).chain([len + 129]);
         let long =
-            [STEP, 4096, LEAST_STREAMED, 3 * LEAST_STREAMED + 77, 150_000].into_iter().flat_map(around);
+            [STEP, 4096, LEAST_IN_LANES, 3 * LEAST_IN_LANES + 77, 150_000].into_iter().flat_map(around);
         for len in (0..300).chain(long) {
             for (skip, place) in [(0, 0), (1, 3), (64, 5)] {
                 let mut into = vec![0u8; place + len + 9];

@@ -216,7 +216,7 @@ impl Walk<'_, '_> {
         let (run, None) = (runs.next()?, runs.next()) else { return None };
         let channels = self.job.parted((count, channel.target))?;
         let beside =
-            channel.source == channels.size as isize && last.source == channel.source * count as isize;
+            channel.source == self.job.reach() as isize && last.source == channel.source * count as isize;
         let whole = (run.source, run.len, run.step) == (0, count, 1);
         (beside && whole && last.runs().all(|run| run.step == 1)).then_some(channels)
     }
@@ -231,7 +231,7 @@ impl Walk<'_, '_> {
         next: Option<usize>,
     ) -> Result<bool> {
         let width = self.job.width();
-        let reach = channels.map_or(self.job.reach(), |channels| channels.size * channels.count);
+        let reach = self.job.reach() * channels.map_or(1, |channels| channels.count);
         let mut fits = true;
         for across in axis.runs() {
             let row = offset(from, across.source as isize, axis.source)?;
@@ -255,7 +255,7 @@ impl Walk<'_, '_> {
                     next: next.map(|next| next.wrapping_add(lowest.wrapping_sub(from))),
                 };
                 let done = match channels {
-                    Some(channels) => self.job.part(&plane, channels, self.target).map(|()| true),
+                    Some(channels) => self.job.part(&plane, channels, self.target, &mut self.scratch),
                     None => self.job.plane(&plane, self.target, &mut self.scratch),
                 };
                 let Some(fit) = done else {

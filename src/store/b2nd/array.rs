@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::b2nd::frame::{FIXED_BYTES, Fixed, Layer, Place, places};
-use crate::store::blosc::{Chunk, MOST_HEADER_BYTES};
+use crate::store::blosc::{Chunk, MOST_HEADER_BYTES, not_a_number};
 use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
 use crate::store::numpy::{channel_place, numpy_dtype};
 use crate::store::{Choice, Context, Header, Moment, Origin, StoredFile, Volume, Work};
@@ -153,14 +153,7 @@ impl Source for Frame {
                 Ok(())
             }
             (Place::Nan, _) => {
-                let value: &[u8] = match self.element {
-                    4 => &f32::NAN.to_ne_bytes(),
-                    8 => &f64::NAN.to_ne_bytes(),
-                    _ => {
-                        return Err(Error::format("chunks of NaN whose elements have neither 4 nor 8 bytes"));
-                    }
-                };
-                repeat(value, into);
+                repeat(not_a_number(self.element)?, into);
                 Ok(())
             }
         }

@@ -285,15 +285,13 @@ impl Chunk {
     }
 
     fn repeat(&self, run: Run, stored: &[u8], into: &mut [u8]) -> Result<()> {
-        let value = match (run, self.element) {
-            (Run::Zeros, _) => {
+        let value = match run {
+            Run::Zeros => {
                 into.fill(0);
                 return Ok(());
             }
-            (Run::Nan, 4) => &f32::NAN.to_ne_bytes()[..],
-            (Run::Nan, 8) => &f64::NAN.to_ne_bytes()[..],
-            (Run::Nan, _) => return Err(Error::format("Blosc2 chunk: NaN of neither 4 nor 8 bytes")),
-            (Run::Value, _) => stored.get(self.header..self.packed).ok_or_else(truncated)?,
+            Run::Nan => not_a_number(self.element)?,
+            Run::Value => stored.get(self.header..self.packed).ok_or_else(truncated)?,
         };
         repeat(value, into);
         Ok(())
@@ -381,4 +379,18 @@ fn number_at(bytes: &[u8], at: usize) -> Result<i32> {
 
 fn truncated() -> Error {
     Error::format("Blosc chunk: it ends before its data do, or its table of blocks is damaged")
+}
+
+/// The bytes of an element that is not a number.
+///
+/// # Errors
+/// `Format` where elements of this size are no floats.
+pub(in crate::store) fn not_a_number(element: usize) -> Result<&'static [u8]> {
+    const SINGLE: [u8; 4] = f32::NAN.to_ne_bytes();
+    const DOUBLE: [u8; 8] = f64::NAN.to_ne_bytes();
+    match element {
+        4 => Ok(&SINGLE),
+        8 => Ok(&DOUBLE),
+        _ => Err(Error::format("Blosc2 chunk: NaN of neither 4 nor 8 bytes")),
+    }
 }

@@ -12,4 +12,4 @@ mod filters;
 
 pub(super) use chunk::Chunk;
 #[cfg(feature = "b2nd")]
-pub(super) use chunk::MOST_HEADER_BYTES;
+pub(super) use chunk::{MOST_HEADER_BYTES, not_a_number};

@@ -1,7 +1,7 @@
 //! What stays the same for all rows of a gather, and what is done with each of them.
 
 use crate::sys::kernels::part::Channels;
-use crate::sys::kernels::plane::{Plane, each_row};
+use crate::sys::kernels::plane::{Plane, ask_ahead, each_row};
 use crate::sys::kernels::shuffle::unshuffle_spaced;
 use crate::sys::kernels::stream::{LEAST, Stores, fence};
 use crate::sys::kernels::table::{Form, Kernels, Turn};
@@ -17,8 +17,6 @@ enum Turning {
     None,
     /// In one pass.
     Once(Turn),
-    /// In one pass that writes whole lines past the caches.
-    Streamed(Turn),
     /// Scaled into f64, then rounded.
     Twice(Turn, Turn),
 }
@@ -41,6 +39,8 @@ pub(in crate::sys) struct Job<'a> {
     width: usize,
     order: Order,
     turning: Turning,
+    /// The same in one pass that writes whole lines past the caches, where that is asked for and there is one.
+    past: Option<Turn>,
     /// Slope and intercept.
     scale: [f64; 2],
     /// Whether whole lines of the target go past the caches.
@@ -75,20 +75,21 @@ impl<'a> Job<'a> {
     ) -> Self {
         let streams = stores == Stores::Streaming;
         let form = if scale.is_some() { Form::Scaled } else { Form::Plain };
-        let streamed = if streams { (kernels.streamed)(from, into, form) } else { None };
-        let turning = match (scale, streamed) {
-            (None, _) if from == into && from != DType::Bool => Turning::None,
-            (_, Some(streamed)) => Turning::Streamed(streamed),
-            (None, _) => Turning::Once((kernels.turn)(from, into)),
-            (Some(_), _) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
-            (Some(_), _) => match (kernels.scaled)(from, into) {
+        let turning = match scale {
+            None if from == into && from != DType::Bool => Turning::None,
+            None => Turning::Once((kernels.turn)(from, into)),
+            Some(_) if into == DType::F64 => Turning::Once((kernels.widened)(from)),
+            Some(_) => match (kernels.scaled)(from, into) {
                 Some(once) => Turning::Once(once),
                 None => Turning::Twice((kernels.widened)(from), (kernels.turn)(DType::F64, into)),
             },
         };
+        let turns = !matches!(turning, Turning::None);
+        let past = if streams && turns { (kernels.streamed)(from, into, form) } else { None };
         let (size, width) = (from.byte_len(), into.byte_len());
         let order = if size > 1 { order } else { Order::default() };
-        Self { kernels, source, size, width, order, turning, scale: scale.unwrap_or_default(), streams }
+        let scale = scale.unwrap_or_default();
+        Self { kernels, source, size, width, order, turning, past, scale, streams }
     }
 
     /// The bytes from the first to behind the last of one stored element.
@@ -138,11 +139,11 @@ impl<'a> Job<'a> {
                 // SAFETY: as above.
                 unsafe { (self.kernels.collect_rows)(self.source, plane, self.size, target) };
             }
-            Turning::Streamed(turn) if self.is_packed(plane.step) => {
-                each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
-            }
             Turning::Once(turn) if self.is_packed(plane.step) && !self.streams => {
                 each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
+            }
+            _ if let Some(past) = self.past.filter(|_| self.is_packed(plane.step)) => {
+                each_row(self.source, plane, target, |from, into| fits &= self.turn(past, from, into));
             }
             _ => {
                 let scratch = scratch.get_or_insert_with(Scratch::new);
@@ -164,22 +165,51 @@ impl<'a> Job<'a> {
     /// The channels of voxels that can be parted in one pass, given how many and how far apart they begin in
     /// the target; nothing where there is no loop for them.
     pub(in crate::sys) fn parted(&self, (count, apart): (usize, usize)) -> Option<Channels> {
-        let stays = matches!(self.turning, Turning::None) && self.order == Order::default();
-        let channels = Channels { count, size: self.size, apart };
-        (stays && channels.are_usual()).then_some(channels)
+        let channels = Channels { count, size: self.width, apart };
+        (self.order.shuffled.is_none() && channels.are_usual()).then_some(channels)
     }
 
-    /// Parts the channels of a plane, whose target rows are those of the first channel; nothing where a row lies
-    /// outside its buffer.
-    pub(in crate::sys) fn part(&self, plane: &Plane, channels: &Channels, target: &mut [u8]) -> Option<()> {
+    /// Parts the channels of a plane, whose target rows are those of the first channel; true where all fit, none where
+    /// a row lies outside its buffer.
+    pub(in crate::sys) fn part(
+        &self,
+        plane: &Plane,
+        channels: &Channels,
+        target: &mut [u8],
+        scratch: &mut Option<Scratch>,
+    ) -> Option<bool> {
         let reach = Plane { into_len: channels.reach(plane.into_len)?, ..*plane };
         if !reach.lies_within(self.source.len(), target.len()) {
             return None;
         }
         let part = if self.streams { self.kernels.part_past } else { self.kernels.part };
-        // SAFETY: the kernels are those of an instruction set that this machine has.
-        unsafe { part(self.source, plane, channels, target) };
-        Some(())
+        if matches!(self.turning, Turning::None) && !self.order.swapped {
+            // SAFETY: the kernels are those of an instruction set that this machine has.
+            unsafe { part(self.source, plane, channels, target) };
+            return Some(true);
+        }
+        let Scratch { packed, wide, turned } = scratch.get_or_insert_with(Scratch::new);
+        let (mut fits, mut from, mut into) = (true, plane.from, plane.into);
+        for row in 0..plane.count {
+            ask_ahead(self.source, plane, row, from);
+            let stored = self.source.get(from..from.wrapping_add(plane.from_len))?;
+            let mut done = 0;
+            while done < plane.len {
+                let voxels = (CHUNK / channels.count).min(plane.len - done);
+                let elements = voxels * channels.count;
+                let place = (stored, self.size as isize, done * channels.count);
+                let turned = turned.get_mut(..elements * self.width)?;
+                fits &= self.turned(place, (&mut *turned, elements), (&mut *packed, &mut *wide));
+                let row = Plane::row(turned.len(), voxels * self.width);
+                let row = Plane { into: into + done * self.width, len: voxels, ..row };
+                // SAFETY: as above.
+                unsafe { part(turned, &row, channels, target) };
+                done += voxels;
+            }
+            from = from.wrapping_add_signed(plane.from_step);
+            into = into.wrapping_add(plane.into_step);
+        }
+        Some(fits)
     }
 
     /// Orders what was streamed before whatever this thread writes later.
@@ -202,35 +232,44 @@ impl<'a> Job<'a> {
         scratch: &mut Scratch,
     ) -> bool {
         let Scratch { packed, wide, turned } = scratch;
-        let (Some(packed), Some(wide), Some(turned)) = (
-            packed.get_mut(..count * self.size),
-            wide.get_mut(..count * 8),
-            turned.get_mut(..count * self.width),
-        ) else {
+        let place = (from, step, skip);
+        if let Some(past) = self.past {
+            let Some(packed) = packed.get_mut(..count * self.size) else { return true };
+            return self.turn(past, self.packed_or_there(place, packed), into);
+        }
+        if !self.streams || into.len() < LEAST {
+            return self.turned(place, (into, count), (packed, wide));
+        }
+        let Some(turned) = turned.get_mut(..count * self.width) else { return true };
+        let fits = self.turned(place, (&mut *turned, count), (packed, wide));
+        let row = Plane::row(turned.len(), into.len());
+        // SAFETY: the kernels are those of an instruction set that this machine has.
+        unsafe { (self.kernels.stream)(turned, &row, into) };
+        fits
+    }
+
+    /// The wanted elements of a piece of a row, side by side.
+    fn turned(
+        &self,
+        place: (&[u8], isize, usize),
+        (into, count): (&mut [u8], usize),
+        (packed, wide): (&mut [u8], &mut [u8]),
+    ) -> bool {
+        let (Some(packed), Some(wide)) = (packed.get_mut(..count * self.size), wide.get_mut(..count * 8))
+        else {
             return true;
         };
-        let streams = self.streams && into.len() >= LEAST && !matches!(self.turning, Turning::Streamed(_));
-        let out = if streams { &mut *turned } else { &mut *into };
-        let place = (from, step, skip);
-        let fits = match self.turning {
+        match self.turning {
             Turning::None => {
-                self.pack(place, out);
+                self.pack(place, into);
                 true
             }
-            Turning::Once(turn) | Turning::Streamed(turn) => {
-                self.turn(turn, self.packed_or_there(place, packed), out)
-            }
+            Turning::Once(turn) => self.turn(turn, self.packed_or_there(place, packed), into),
             Turning::Twice(widen, narrow) => {
                 self.turn(widen, self.packed_or_there(place, packed), wide);
-                self.turn(narrow, wide, out)
+                self.turn(narrow, wide, into)
             }
-        };
-        if streams {
-            let row = Plane::row(turned.len(), into.len());
-            // SAFETY: the kernels are those of an instruction set that this machine has.
-            unsafe { (self.kernels.stream)(turned, &row, into) };
         }
-        fits
     }
 
     /// Turns packed elements.

@@ -140,7 +140,7 @@ fn elements<const SIZE: usize, const VOXEL: usize>(voxels: &[[u8; VOXEL]], chann
 
 #[cfg(test)]
 mod tests {
-    use crate::sys::{Fit, Stored, Stores, Target, gather};
+    use crate::sys::{Fit, Scale, Stored, Stores, Target, gather};
     use crate::voxel::{DType, Run};
 
     /// A box of a (7, 9, 90) volume whose channels lie beside each other, from some column on.
@@ -176,6 +176,73 @@ mod tests {
                 let voxel = ((2 + z) * rows + 1 + y) * width + column + x;
                 let from = (voxel * channels + channel) * size;
                 assert_eq!(element, &bytes[from..from + size], "{dtype} x {channels}: {channel} {z} {y} {x}");
+            }
+        }
+    }
+
+    /// All channels at once are what each is alone, whatever happens to their elements on the way.
+    fn turned(
+        (from, into): (DType, DType),
+        (channels, columns): (usize, usize),
+        (swapped, scale, stores): (bool, Option<Scale>, Stores),
+    ) {
+        let (size, width, [planes, rows, all]) = (from.byte_len(), into.byte_len(), [3usize, 5, 700]);
+        let bytes: Vec<u8> = (0..planes * rows * all * channels * size)
+            .map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8)
+            .collect();
+        let voxel = (channels * size) as isize;
+        let strides = [size as isize, voxel * (rows * all) as isize, voxel * all as isize, voxel];
+        let stored = Stored {
+            bytes: &bytes,
+            first: 0,
+            strides: &strides,
+            dtype: from,
+            swapped,
+            shuffled: None,
+            scale,
+        };
+        let run = |source, len| [Run { output: 0, len, source, step: 1 }];
+        let gathered = |first: usize, count: usize| {
+            let runs = [run(first, count), run(1, 2), run(0, 5), run(700 - columns, columns)];
+            let extents = [count, 2, 5, columns];
+            let mut room = vec![0u8; 64 + extents.iter().product::<usize>() * width];
+            let shift = room.as_ptr().align_offset(64);
+            let len = room.len() - 64;
+            let bytes = &mut room[shift..shift + len];
+            let mut target = Target { bytes, dtype: into, fit: Fit::Saturate, stores };
+            gather(&stored, &runs.each_ref().map(<[Run; 1]>::as_slice), &extents, &mut target).unwrap();
+            room[shift..shift + len].to_vec()
+        };
+        let alone: Vec<u8> = (0..channels).flat_map(|channel| gathered(channel, 1)).collect();
+        assert!(
+            gathered(0, channels) == alone,
+            "{from} to {into} x {channels}: {columns} {swapped} {scale:?}"
+        );
+    }
+
+    #[test]
+    fn channels_are_converted_scaled_and_swapped_as_they_are_parted() {
+        let scale = Some(Scale { slope: 0.5, intercept: -3.0 });
+        let pairs = [
+            (DType::U8, DType::F32),
+            (DType::I16, DType::F32),
+            (DType::I16, DType::F16),
+            (DType::U16, DType::U8),
+            (DType::F32, DType::I16),
+            (DType::F64, DType::F32),
+            (DType::F32, DType::F32),
+            (DType::I32, DType::F64),
+            (DType::Bool, DType::Bool),
+        ];
+        for pair in pairs {
+            for channels in 2..=5 {
+                for columns in [1, 7, 16, 64, 257, 700] {
+                    for stores in [Stores::Cached, Stores::Streaming] {
+                        turned(pair, (channels, columns), (false, None, stores));
+                        turned(pair, (channels, columns), (true, None, stores));
+                        turned(pair, (channels, columns), (false, scale, stores));
+                    }
+                }
             }
         }
     }

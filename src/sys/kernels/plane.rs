@@ -103,7 +103,7 @@ pub(super) fn each_row_of<const COUNT: usize>(
 /// Asks for the row that is a few ahead, so that its cache lines are on the way: at the end of the plane for
 /// one of the next plane, and for none where there is no next.
 #[inline(always)]
-fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
+pub(super) fn ask_ahead(source: &[u8], plane: &Plane, row: usize, from: usize) {
     let ahead = row.wrapping_add(AHEAD);
     let place = if ahead < plane.count {
         from.wrapping_add_signed(plane.from_step.wrapping_mul(AHEAD as isize))
