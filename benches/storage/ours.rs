@@ -98,7 +98,7 @@ impl<'a> Ours<'a> {
         self.data.check_image(&whole, &volume, |a, b| (a - b).abs() <= 1e-5 * b.abs());
     }
 
-    /// Adds batches until a subject is complete; gives it and the number of its samples.
+    /// Adds batches until one completes subjects; gives the last of these and the number of samples.
     fn assemble(&self, loader: &Loader, assembler: &Assembler, volume: &mut [f32]) -> (usize, usize) {
         let [depth, height, width] = self.data.volume;
         let mut samples = 0;
@@ -106,7 +106,11 @@ impl<'a> Ours<'a> {
             let batch = next(loader);
             assembler.add(&batch);
             samples += batch.len();
-            if let Some(subject) = assembler.take(&[self.data.channels, depth, height, width], volume) {
+            let mut taken = None;
+            while let Some(subject) = assembler.take(&[self.data.channels, depth, height, width], volume) {
+                taken = Some(subject);
+            }
+            if let Some(subject) = taken {
                 return (subject, samples);
             }
         }

@@ -295,7 +295,10 @@ impl Shard {
     fn find(&mut self, part: Part) -> Option<DecodedBytes> {
         let entry = self.entries.get_mut(&part)?;
         let State::Kept(bytes) = &entry.state else { return None };
-        entry.used = true;
+        // What is not written stays in the other threads' caches.
+        if !entry.used {
+            entry.used = true;
+        }
         self.hits += 1;
         Some(Arc::clone(bytes))
     }

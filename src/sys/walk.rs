@@ -211,12 +211,15 @@ impl Walk<'_, '_> {
 
     /// The channels of an axis, where they are all those of each voxel of the last one and can be parted at once.
     fn beside(&self, channel: &Axis<'_>, last: &Axis<'_>) -> Option<Channels> {
+        // This is asked for every plane, and a division would show.
+        if channel.source != self.job.reach() as isize {
+            return None;
+        }
         let count = last.source.checked_div(channel.source).filter(|&count| count > 1)? as usize;
         let mut runs = channel.runs();
         let (run, None) = (runs.next()?, runs.next()) else { return None };
         let channels = self.job.parted((count, channel.target))?;
-        let beside =
-            channel.source == self.job.reach() as isize && last.source == channel.source * count as isize;
+        let beside = last.source == channel.source * count as isize;
         let whole = (run.source, run.len, run.step) == (0, count, 1);
         (beside && whole && last.runs().all(|run| run.step == 1)).then_some(channels)
     }
