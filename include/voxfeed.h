@@ -25,8 +25,11 @@
  *         ... run the network on images, which gives a vxf_tensor prediction ...
  *         vxf_assembler_add(volumes, batch, &prediction);
  *         vxf_batch_release(batch);
- *         while (vxf_assembler_next_complete(volumes, &subject) == VXF_STATUS_OK)
- *             vxf_assembler_save(volumes, subject, VXF_COMPLETENESS_COMPLETE, "prediction.nii.gz");
+ *         while (vxf_assembler_next_complete(volumes, &subject) == VXF_STATUS_OK) {
+ *             char path[32];
+ *             snprintf(path, sizeof path, "prediction-%d.nii.gz", (int)subject);
+ *             vxf_assembler_save(volumes, subject, VXF_COMPLETENESS_COMPLETE, path);
+ *         }
  *     }
  *     if (status < 0) fprintf(stderr, "%s\n", vxf_last_error_message());
  *
@@ -374,7 +377,7 @@ typedef int32_t vxf_seek_index;
  * Where the index of a volume is kept.
  *
  * In a file, it serves every later process until the volume's file changes; its name is the volume's with
- * the ending .vxfindex. A file that is stale or damaged is made anew; one that cannot be written is no
+ * the ending .vxfindex, in an index_folder with a number in between that tells volumes of one name apart. A file that is stale or damaged is made anew; one that cannot be written is no
  * error, as voxels do not depend on it: the index is then kept in memory.
  */
 typedef int32_t vxf_index_place;
@@ -454,7 +457,7 @@ typedef struct {
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
  * .b2nd, .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide
  * is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
- * (version 2 or 3) or a group of them, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
+ * (version 2 or 3), a group of one or of OME-NGFF's levels, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
  * files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
  * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
  * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
@@ -499,8 +502,8 @@ vxf_status vxf_dataset_add_file(vxf_dataset *dataset,
 /**
  * Adds a volume in memory to a subject as an entry of a category; the voxels are copied.
  *
- * The tensor is (spatial axes) or (channel, spatial axes), 1 to 3 axes being spatial ones. affine may be
- * NULL; else it has 16 numbers, row by row, that map a voxel index (depth, height, width, 1) to
+ * The tensor is (width), (height, width), (depth, height, width) or (channel, depth, height, width): channels of
+ * two-dimensional images are entries of their own. affine may be NULL; else it has 16 numbers, row by row, that map a voxel index (depth, height, width, 1) to
  * millimetres RAS+, as in vxf_volume_info.
  * Errors: as vxf_dataset_add_file().
  */
@@ -702,7 +705,10 @@ typedef int32_t vxf_border;
 #define VXF_BORDER_CLIP 1
 /** The sample reaches outside; what lies there is padding. */
 #define VXF_BORDER_PAD 2
-/** The patch is moved back until it lies inside. */
+/**
+ * The patch is moved back until it lies inside; where the volume is smaller than the patch, it begins with it, and
+ * what lies behind is padding.
+ */
 #define VXF_BORDER_SHIFT 3
 
 /** The rule. Set it up with vxf_sampler_options_init(); axes are slowest first, those unused 0. */
@@ -1095,7 +1101,7 @@ typedef struct {
 typedef struct {
     /** sizeof(vxf_loader_options), set by the init function. */
     uint32_t struct_size;
-    /** The samples of a batch, 1 by default. */
+    /** The samples of a batch, 1 by default; no more than an epoch has. */
     uint32_t batch_size;
     /** How many batches are kept ready, 2 by default. */
     uint32_t prefetch;
@@ -1191,8 +1197,9 @@ typedef struct {
     /** The bytes of all slots. */
     uint64_t slot_bytes;
     /**
-     * Decoded chunks and volumes that were found in the cache of the dataset since the loader was made, by
-     * all that read it: a preload before does not count, other loaders at the same time do.
+     * How often decoded chunks and volumes were looked up and found in the cache of the dataset since the loader was
+     * made, by all that read it: a preload before does not count, other loaders at the same time do. Slices that
+     * are read together look each part up once, so it depends on batch size and threads.
      */
     uint64_t cache_hits;
     /** Those that had to be decoded. */
@@ -1290,7 +1297,8 @@ vxf_status vxf_loader_save_state(const vxf_loader *loader,
  *
  * Batch size, prefetch and threads may be others than when the state was saved.
  *
- * Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
+ * Errors: ERR_ARGUMENT where the state is damaged or belongs to other subjects' ids or shapes, another
+ * sampler, seed or share.
  */
 vxf_status vxf_loader_load_state(vxf_loader *loader,
                                  const char *state);

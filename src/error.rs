@@ -130,6 +130,13 @@ impl Error {
         self
     }
 
+    /// The same error with what to do about it behind.
+    #[must_use]
+    pub fn with_advice(mut self, advice: impl Display) -> Self {
+        self.message = format!("{}; {advice}", self.message);
+        self
+    }
+
     /// The same error about this sample.
     #[must_use]
     pub fn of_sample(mut self, sample: u64) -> Self {
@@ -147,6 +154,9 @@ impl Error {
     /// The same error with its cause.
     #[must_use]
     pub fn caused_by(mut self, cause: impl StdError + Send + Sync + 'static) -> Self {
+        if let Some(system) = (&cause as &dyn StdError).downcast_ref::<std::io::Error>() {
+            self.details.os_error = system.raw_os_error().unwrap_or(0);
+        }
         self.source = Some(Box::new(cause));
         self
     }

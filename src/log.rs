@@ -120,7 +120,7 @@ impl Log {
     }
 
     fn set(&self, listener: Option<Listener>) -> Result<()> {
-        refuse_inside("set")?;
+        refuse_inside("the log cannot be set")?;
         let process = std::process::id();
         let mut state = self.lock();
         let new = listener.map(|listener| Arc::new(Known { listener, process }));
@@ -138,7 +138,7 @@ impl Log {
     }
 
     fn process_events(&self) -> Result<()> {
-        refuse_inside("asked for lines")?;
+        refuse_inside("lines cannot be asked for")?;
         let mut state = self.lock();
         let dropped = std::mem::take(&mut state.dropped);
         if dropped > 0 {
@@ -169,7 +169,7 @@ impl Drop for Call<'_> {
 
 fn refuse_inside(what: &str) -> Result<()> {
     if HEARING.get() {
-        return Err(Error::state(format!("the log is {what} inside its own callback: do it after that")));
+        return Err(Error::state(format!("{what} inside its own callback: do it after that")));
     }
     Ok(())
 }

@@ -107,6 +107,11 @@ fn absurd_numbers_are_errors_and_neither_faults_nor_aborts() {
 }
 
 #[test]
+fn what_makes_no_sense_is_refused_by_name() {
+    Program::built("misuse").run();
+}
+
+#[test]
 fn every_unknown_number_is_refused_by_the_name_of_its_field() {
     Program::built("enums").run();
 }

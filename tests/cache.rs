@@ -89,6 +89,14 @@ fn a_cache_that_is_too_small_for_a_preload_is_a_limit_error() {
 }
 
 #[test]
+fn a_cache_as_large_as_the_error_says_holds_what_is_preloaded() {
+    let folder = folder(3);
+    let error = open(folder.path(), 1).preload(2, &mut go_on).unwrap_err();
+    let needed = error.message().split("needs ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert!(open(folder.path(), needed.parse().unwrap()).preload(2, &mut go_on).unwrap());
+}
+
+#[test]
 fn a_preload_stops_when_it_is_told_to_and_fails_with_its_file() {
     let folder = folder(6);
     let dataset = open(folder.path(), 1 << 20);

@@ -148,7 +148,7 @@ fn the_dataset_is_found_or_asked_for_by_name() {
     assert_eq!(inner("user_block.h5").unwrap(), "/volume");
     let error = inner("several.h5").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Argument);
-    assert!(error.message().contains("several.h5: name the dataset"), "{error}");
+    assert!(error.message().contains("several.h5: several datasets"), "{error}");
     assert!(error.message().contains("/left [3, 4, 5], /right [3, 4, 5]"), "{error}");
     let error = open("several.h5", &choice("middle", ChannelPlace::Unsaid)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);

@@ -87,6 +87,31 @@ fn geometry_comes_back_exactly() {
 }
 
 #[test]
+fn the_space_that_a_volume_lies_in_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (first, again) = (folder.path().join("first.nii"), folder.path().join("again.nii"));
+    let voxels = bytes(3 * 4 * 5, DType::U8);
+    let volume = dense(&[3, 4, 5], 1, DType::U8, &voxels);
+    for affine in affines() {
+        for space in [1, 2, 4] {
+            save(&first, &DenseVolume { affine: Some(affine.in_space(space)), ..volume }).unwrap();
+            let (header, _) = open(&first, DType::U8);
+            let context = Context::new(OpenOptions::default());
+            let seen =
+                Entry::new("first", voxfeed::store::volume(&first, &Choice::default(), &context).unwrap());
+            let seen = seen.oriented(&Orientation::parse("LIP").unwrap()).unwrap().affine();
+            for kept in [header.affine, seen] {
+                save(&again, &DenseVolume { affine: kept, ..volume }).unwrap();
+                let file = std::fs::read(&again).unwrap();
+                let code = |place: usize| i16::from_le_bytes([file[place], file[place + 1]]);
+                assert_eq!(code(254), space);
+                assert!([0, space].contains(&code(252)), "qform {}", code(252));
+            }
+        }
+    }
+}
+
+#[test]
 fn a_long_axis_is_saved_as_nifti_2_with_its_affine_in_f64() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("long.nii.gz");

@@ -134,6 +134,12 @@ unsafe impl Sized32 for vxf_assembler_options {
     }
 }
 
+/// A dtype's name, or its number where it has none.
+fn name_of(dtype: vxf_dtype) -> String {
+    DType::from_code(dtype.0 as i32)
+        .map_or_else(|_| format!("{:#x}", dtype.0), |known| known.name().to_owned())
+}
+
 impl vxf_assembler_options {
     fn parse(&self) -> Result<AssemblerOptions> {
         check_room("vxf_assembler_options", &[u64::from(self.reserved), u64::from(self.reserved_end)])?;
@@ -151,13 +157,16 @@ impl vxf_assembler_options {
         let dtype = match self.dtype {
             vxf_dtype::STORED | vxf_dtype::F32 => DType::F32,
             vxf_dtype::U8 => DType::U8,
-            other => return Err(Error::argument(format!("dtype is {:#x}, expected F32 or U8", other.0))),
+            other => return Err(Error::argument(format!("dtype is {}, expected f32 or u8", name_of(other)))),
         };
         let accumulate = match self.accumulate {
             vxf_dtype::STORED | vxf_dtype::F32 => Accumulate::F32,
             vxf_dtype::F64 => Accumulate::F64,
             other => {
-                return Err(Error::argument(format!("accumulate is {:#x}, expected F32 or F64", other.0)));
+                return Err(Error::argument(format!(
+                    "accumulate is {}, expected f32 or f64",
+                    name_of(other)
+                )));
             }
         };
         let sigma = if self.sigma == 0.0 { 0.125 } else { self.sigma };
@@ -405,7 +414,8 @@ pub unsafe extern "C" fn vxf_assembler_take(
 
 /// Saves a subject's result with the geometry of its first volume: .nii, .nii.gz, .npy or .h5 by the name.
 ///
-/// The file is complete or not there: it gets its name when all is written. The subject is then gone.
+/// The file is complete or not there: it gets its name when all is written, and replaces an older one of that name. The
+/// subject is then gone.
 /// Errors: as vxf_assembler_take(), ERR_ARGUMENT for another ending, and ERR_IO; the subject then stays, so
 /// it can be saved elsewhere.
 #[unsafe(no_mangle)]

@@ -161,7 +161,8 @@ pub unsafe extern "C" fn vxf_loader_save_state(
 ///
 /// Batch size, prefetch and threads may be others than when the state was saved.
 ///
-/// Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
+/// Errors: ERR_ARGUMENT where the state is damaged or belongs to other subjects' ids or shapes, another
+/// sampler, seed or share.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_loader_load_state(loader: *mut vxf_loader, state: *const c_char) -> vxf_status {
     guard_done(|| borrow(loader)?.load_state(text(state, "state")?))
@@ -197,8 +198,9 @@ pub struct vxf_loader_stats {
     pub slots: u64,
     /// The bytes of all slots.
     pub slot_bytes: u64,
-    /// Decoded chunks and volumes that were found in the cache of the dataset since the loader was made, by
-    /// all that read it: a preload before does not count, other loaders at the same time do.
+    /// How often decoded chunks and volumes were looked up and found in the cache of the dataset since the loader was
+    /// made, by all that read it: a preload before does not count, other loaders at the same time do. Slices that
+    /// are read together look each part up once, so it depends on batch size and threads.
     pub cache_hits: u64,
     /// Those that had to be decoded.
     pub cache_misses: u64,

@@ -172,7 +172,7 @@ pub struct vxf_category {
 pub struct vxf_loader_options {
     /// sizeof(vxf_loader_options), set by the init function.
     pub struct_size: u32,
-    /// The samples of a batch, 1 by default.
+    /// The samples of a batch, 1 by default; no more than an epoch has.
     pub batch_size: u32,
     /// How many batches are kept ready, 2 by default.
     pub prefetch: u32,

@@ -54,7 +54,8 @@ impl vxf_border {
     pub const CLIP: vxf_border = vxf_border(1);
     /// The sample reaches outside; what lies there is padding.
     pub const PAD: vxf_border = vxf_border(2);
-    /// The patch is moved back until it lies inside.
+    /// The patch is moved back until it lies inside; where the volume is smaller than the patch, it begins with it, and
+    /// what lies behind is padding.
     pub const SHIFT: vxf_border = vxf_border(3);
 }
 
@@ -111,6 +112,7 @@ impl vxf_sampler_options {
             vxf_border::SHIFT => Border::Shift,
             other => return Err(unknown("border", other.0)),
         };
+        self.check_unused()?;
         let patch = extents("patch_shape", &self.patch_shape, ndim)?;
         Ok(match self.kind {
             vxf_sampler_kind::WHOLE => Arc::new(Whole),
@@ -119,6 +121,35 @@ impl vxf_sampler_options {
             vxf_sampler_kind::UNIFORM => Arc::new(Uniform::new(&patch, self.samples_per_subject)),
             other => return Err(unknown("kind", other.0)),
         })
+    }
+
+    /// Refuses what is given and not used: samples would not be those that were asked for.
+    fn check_unused(&self) -> Result<()> {
+        let (slices, grid) = (self.kind == vxf_sampler_kind::SLICES, self.kind == vxf_sampler_kind::GRID);
+        let uniform = self.kind == vxf_sampler_kind::UNIFORM;
+        let given = |numbers: &[i64; VXF_MAX_AXES]| numbers.iter().any(|&number| number != 0);
+        let fields = [
+            ("axis_count", self.axis_count != 0, slices, "slices"),
+            ("patch_shape", given(&self.patch_shape), grid || uniform, "grid and uniform"),
+            ("stride", given(&self.stride), grid, "grid"),
+            ("overlap", given(&self.overlap), grid, "grid"),
+            ("border", self.border != vxf_border::DROP, grid, "grid"),
+            ("samples_per_subject", self.samples_per_subject != 0, uniform, "uniform"),
+        ];
+        match fields.into_iter().find(|(_, given, used, _)| *given && !used) {
+            Some((name, _, _, kinds)) => {
+                let kind = match self.kind {
+                    vxf_sampler_kind::WHOLE => "whole",
+                    vxf_sampler_kind::SLICES => "slices",
+                    vxf_sampler_kind::GRID => "grid",
+                    _ => "uniform",
+                };
+                Err(Error::argument(format!(
+                    "{name} is given, but kind is {kind}: {name} is of kind {kinds}"
+                )))
+            }
+            None => Ok(()),
+        }
     }
 
     fn slice_axes(&self) -> Result<Vec<usize>> {

@@ -198,8 +198,11 @@ pub(super) fn affine(pointer: *const f64) -> Result<Option<Affine>> {
         [] => Ok(None),
         [r, a, s, [0.0, 0.0, 0.0, 1.0]] => {
             let affine = Affine::new([*r, *a, *s]);
-            let finite = affine.is_finite();
-            finite.then_some(Some(affine)).ok_or_else(|| Error::argument("the affine is not finite"))
+            match (affine.is_finite(), affine.is_flat()) {
+                (false, _) => Err(Error::argument("the affine is not finite")),
+                (true, true) => Err(Error::argument("the affine is singular: its axes span no volume")),
+                (true, false) => Ok(Some(affine)),
+            }
         }
         _ => Err(Error::argument("the last row of the affine is not 0, 0, 0, 1")),
     }

@@ -281,7 +281,7 @@ fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usi
     let dataset = sampler.dataset();
     let (here, there) = (dataset.subject(subject)?.id(), dataset.subject(another)?.id());
     Err(Error::argument(format!(
-        "samples have different shapes: {known:?} of subject \"{here}\", {unequal:?} of \"{there}\"; choose a \
-         patch shape, a batch size of 1, or ragged batches that are padded"
+        "samples have different shapes: {known:?} of subject \"{here}\", {unequal:?} of \"{there}\"; ask for \
+         ragged = pad, for a batch size of 1, or for patches or slices of one shape"
     )))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::device::{Gpu, Location};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::feed::layout::Layout;
 use crate::feed::slot::{GpuSlot, Pinning, Slot};
 use crate::feed::upload::Uploads;
@@ -67,11 +67,19 @@ fn pinning(options: &LoaderOptions) -> Result<Pinning> {
     let id = match options.location {
         Location::Host if options.pinned.is_some() => {
             let text = "an allocator of pinned memory, but batches lie in plain host memory";
-            return Err(Error::argument(text));
+            return Err(
+                Error::argument(text).with_advice("ask for device = cuda_host or cuda, or leave it out")
+            );
         }
         Location::Host => return Ok(None),
         Location::Pinned => options.gpu,
         Location::Gpu(id) => id,
     };
-    Ok(Some((Gpu::open(id)?, options.pinned)))
+    let gpu = Gpu::open(id).map_err(|error| match error.kind() {
+        ErrorKind::NoDevice => {
+            error.with_advice("device = cuda and cuda_host need it, device = cpu does not")
+        }
+        _ => error,
+    })?;
+    Ok(Some((gpu, options.pinned)))
 }

@@ -28,9 +28,8 @@ pub(super) fn load(plan: &Plan, text: &str) -> Result<Place> {
         match state.get(key) {
             None => return Err(damaged()),
             Some(found) if found != expected => {
-                return Err(Error::argument(format!(
-                    "the state belongs to another loader: its {key} is {found}, here it is {expected}"
-                )));
+                let what = difference(key, found, expected);
+                return Err(Error::argument(format!("the state belongs to another loader: {what}")));
             }
             Some(_) => {}
         }
@@ -38,6 +37,18 @@ pub(super) fn load(plan: &Plan, text: &str) -> Result<Place> {
     let number = |key: &str| state.get(key).and_then(Value::as_u64).ok_or_else(damaged);
     // With another batch size, what is dropped or padded at the epoch's end may make it shorter: it is over then.
     Ok(Place { epoch: number("epoch")?, place: number("sample")?.min(plan.len()) })
+}
+
+/// What is not as it was, in words.
+fn difference(key: &str, found: &Value, expected: &Value) -> String {
+    let order = |shuffled: &Value| if shuffled.as_bool() == Some(true) { "shuffled" } else { "sequential" };
+    match key {
+        "sampler" => "its samples are others: other subjects, shapes, regions or seed".to_owned(),
+        "samples" => format!("its epochs have {found} samples, here they have {expected}"),
+        "shuffled" => format!("its order is {}, here it is {}", order(found), order(expected)),
+        "voxfeed_state" => format!("its form is {found}, expected {expected}"),
+        _ => format!("its {key} is {found}, here it is {expected}"),
+    }
 }
 
 /// What tells this plan's epochs from those of others; batch size and threads may change.

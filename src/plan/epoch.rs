@@ -86,7 +86,9 @@ impl Plan {
             return Err(Error::argument("batch size is 0"));
         }
         if rank >= world_size {
-            return Err(Error::argument(format!("rank {rank} of a world of {world_size}")));
+            return Err(Error::argument(format!(
+                "rank is {rank}, expected less than world_size, {world_size}"
+            )));
         }
         let (samples, batch) = (sampler.len(), batch_size as u64);
         let len = match last_batch {

@@ -80,7 +80,11 @@ impl Slices {
 
     fn check(&self, volume: &Shape) -> Result<()> {
         match self.axes.iter().find(|&&axis| axis >= volume.ndim()) {
-            Some(axis) => Err(Error::argument(format!("slice axis {axis} of a volume of shape {volume}"))),
+            Some(axis) => {
+                let last = volume.ndim().saturating_sub(1);
+                let text = format!("slice axis {axis}, but a volume of shape {volume} has axes 0 to {last}");
+                Err(Error::argument(text))
+            }
             None => Ok(()),
         }
     }

@@ -152,7 +152,8 @@ impl Dataset {
     }
 
     fn no_subject(&self, number: usize) -> Error {
-        Error::range(format!("subject {number} of a dataset of {}", self.subjects.len()))
+        let count = self.subjects.len();
+        Error::range(format!("no subject {number}: the dataset has {count}, counted from 0"))
     }
 
     /// Adds a subject and gives its number.
@@ -227,8 +228,13 @@ impl Dataset {
     /// `Range` where a subject does not exist; `Argument` where one is named twice.
     pub fn subset(&self, subjects: &[usize]) -> Result<Dataset> {
         let mut subset = Dataset::in_context(self.context.clone());
-        for &number in subjects {
-            subset.add_subject(self.subject(number)?.clone())?;
+        for (place, &number) in subjects.iter().enumerate() {
+            let subject = self.subject(number)?;
+            if subjects.iter().take(place).any(|&other| other == number) {
+                let id = subject.id();
+                return Err(Error::argument(format!("subject {number} (\"{id}\") is named twice")));
+            }
+            subset.add_subject(subject.clone())?;
         }
         Ok(subset)
     }

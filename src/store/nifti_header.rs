@@ -208,7 +208,8 @@ fn element(code: i16, bitpix: i16) -> Result<(DType, usize)> {
                 2048 => "complex256",
                 _ => return Err(Error::format(format!("datatype {other} is none of NIfTI's"))),
             };
-            return Err(Error::unsupported(format!("datatype {other} ({name})")));
+            let advice = "convert it to integers or floats of at most 64 bits";
+            return Err(Error::unsupported(format!("datatype {other} ({name}) is not read: {advice}")));
         }
     };
     let expected = dtype.byte_len() * components * 8;
@@ -275,9 +276,10 @@ fn start(fields: &Fields<'_>, single: bool) -> Result<u64> {
 /// The geometry: by sform, else by qform, else centred with x running to the left, as nibabel has it.
 fn affine(fields: &Fields<'_>, shape: &Shape) -> Result<Affine> {
     let [qfac, steps @ ..] = fields.floats::<4>(76, 104);
-    let rows = if fields.code(254, 348) > 0 {
+    let (sform, qform_code) = (fields.code(254, 348), fields.code(252, 344));
+    let rows = if sform > 0 {
         [fields.floats(280, 400), fields.floats(296, 432), fields.floats(312, 464)]
-    } else if fields.code(252, 344) > 0 {
+    } else if qform_code > 0 {
         let steps = steps.map(|step| if step == 0.0 { 1.0 } else { step.abs() });
         let qfac = if qfac == -1.0 { -1.0 } else { 1.0 };
         qform(fields.floats(256, 352), fields.floats(268, 376), steps, qfac)
@@ -286,6 +288,10 @@ fn affine(fields: &Fields<'_>, shape: &Shape) -> Result<Affine> {
     };
     let unit = fields.unit_mm();
     let affine = Affine::from_fastest_first(rows.map(|row| row.map(|value| value * unit)));
+    let affine = match [sform, qform_code].into_iter().find(|&code| code > 0).map(i16::try_from) {
+        Some(Ok(code)) => affine.in_space(code),
+        _ => affine,
+    };
     if affine.is_finite() { Ok(affine) } else { Err(Error::format("sform or qform holds no finite numbers")) }
 }
 

@@ -8,8 +8,6 @@ use crate::voxel::{Affine, DType};
 const V1_MOST: usize = i16::MAX as usize;
 /// How far from a right angle axes may be, as a cosine, for a quaternion to describe them.
 const SQUARE: f64 = 1e-5;
-/// The code of scanner coordinates.
-const SCANNER: i16 = 1;
 /// The code of millimetres.
 const MILLIMETRES: u8 = 2;
 
@@ -147,14 +145,14 @@ impl Geometry {
             rows: [[0.0; 4]; 3],
         };
         let Some(affine) = affine else { return own };
-        own.sform_code = SCANNER;
+        own.sform_code = affine.space();
         own.rows = affine.fastest_first();
         let [dz, dy, dx] = affine.spacing_mm();
         for (slot, step) in own.pixdim.iter_mut().skip(1).zip([dx, dy, dz]) {
             *slot = if step > 0.0 { step } else { 1.0 };
         }
         if let Some((quaternion, qfac)) = quaternion(affine) {
-            own.qform_code = SCANNER;
+            own.qform_code = affine.space();
             own.pixdim[0] = qfac;
             own.quaternion = quaternion;
             own.offset = affine.offset();

@@ -13,6 +13,7 @@ use zip::{CompressionMethod, ZipArchive};
 use crate::error::{Error, Result};
 use crate::store::deflated::{DeflatedArray, Packed, damaged};
 use crate::store::npy::NpyHeader;
+use crate::store::numpy::NAME_IT;
 use crate::store::{Choice, Context, FileArray, Origin, Volume};
 
 /// The member that is meant where several are and none is named; nnU-Net writes it.
@@ -110,7 +111,7 @@ fn find(archive: &Archive, wanted: Option<&str>) -> Result<(usize, String)> {
             .ok_or_else(|| Error::not_found(format!("no array \"{wanted}\": there are {}", known()))),
         (None, [(index, name)]) => Ok((*index, (*name).to_owned())),
         (None, _) => named(USUAL_MEMBER)
-            .ok_or_else(|| Error::argument(format!("several arrays, name one of them: {}", known()))),
+            .ok_or_else(|| Error::argument(format!("several arrays: {}", known())).with_advice(NAME_IT)),
     }
 }
 

@@ -30,6 +30,12 @@ pub(super) fn numpy_dtype(descr: &str) -> Option<(DType, bool)> {
     Some((dtype, order == other && dtype.byte_len() > 1))
 }
 
+/// How to say which of several arrays of a file is meant.
+pub(super) const NAME_IT: &str = "name one: inner of add_file, or \"dataset\" in a manifest";
+
+/// How to say where an array's channel axis is.
+const SAY_WHERE: &str = "say which: channel of add_file, or \"channel\" in a manifest";
+
 /// Where an array keeps its channel axis: as said, or before the spatial axes where it has four.
 ///
 /// # Errors
@@ -39,8 +45,8 @@ pub(super) fn channel_place(said: ChannelPlace, extents: &[usize]) -> Result<Cha
         (ChannelPlace::Unsaid, 0..=3) => ChannelPlace::None,
         (ChannelPlace::Unsaid, 4) => ChannelPlace::First,
         (ChannelPlace::Unsaid, axes) => {
-            let text = format!("an array of {axes} axes: say where its channel axis is, if it has one");
-            return Err(Error::argument(text));
+            let text = format!("an array of {axes} axes may have its channel axis first, last or not at all");
+            return Err(Error::argument(text).with_advice(SAY_WHERE));
         }
         (said, _) => said,
     };

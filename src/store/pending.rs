@@ -23,7 +23,8 @@ impl PendingFile {
     /// `Argument` where the target names no file; `NotFound` where its folder does not exist.
     pub(crate) fn beside(target: &Path) -> Result<Self> {
         let name = target.file_name().filter(|_| !target.is_dir());
-        let name = name.ok_or_else(|| Error::argument(format!("{}: no file's name", target.display())))?;
+        let what = if target.is_dir() { "is a folder, expected a file's name" } else { "no file's name" };
+        let name = name.ok_or_else(|| Error::argument(what).in_file(target))?;
         let folder = target.parent().filter(|folder| !folder.as_os_str().is_empty());
         if folder.is_some_and(|folder| !folder.exists()) {
             return Err(Error::not_found("the folder does not exist").in_file(target));

@@ -250,7 +250,7 @@ impl Subject {
             if distance > CORNER_TOLERANCE * spacing {
                 return Err(Error::argument(format!(
                     "subject \"{}\": {here} and {there} have the same shape but lie {distance:.3} mm apart: \
-                     resample one, or open with the shape-only geometry check",
+                     resample one, or open the dataset with geometry = shape",
                     self.id
                 )));
             }

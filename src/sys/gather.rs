@@ -105,8 +105,9 @@ fn gather_by(
         return Ok(());
     }
     Err(Error::range(format!(
-        "a {} value does not fit {}: ask for a wider dtype, or for saturation",
-        if stored.scale.is_some() { "scaled" } else { stored.dtype.name() },
+        "a {}value of dtype {} does not fit {}: ask for a wider dtype, or for fit = saturate",
+        if stored.scale.is_some() { "scaled " } else { "" },
+        stored.dtype,
         target.dtype
     )))
 }

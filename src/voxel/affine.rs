@@ -5,9 +5,21 @@
 /// Column k belongs to spatial axis k, slowest first (depth, height, width), as everywhere in voxfeed;
 /// NIfTI and ITK list the same columns the other way round. Column 3 is the place of voxel (0, 0, 0).
 /// A two-dimensional volume has an implied first axis of one voxel.
-#[derive(Debug, Clone, Copy, PartialEq)]
+///
+/// Two are equal where the maps are, whatever space they are said to lead to.
+#[derive(Debug, Clone, Copy)]
 pub struct Affine {
     rows: [[f64; 4]; 3],
+    space: i16,
+}
+
+/// NIfTI's number of the scanner's own space.
+const SCANNER: i16 = 1;
+
+impl PartialEq for Affine {
+    fn eq(&self, other: &Self) -> bool {
+        self.rows == other.rows
+    }
 }
 
 /// Geometry as ITK and pymia write it: axes x, y, z (fastest first), millimetres LPS+.
@@ -24,7 +36,7 @@ pub struct ItkGeometry {
 impl Affine {
     /// The map with these three rows (R, A, S) of four columns (slowest axis, middle, fastest, offset).
     pub const fn new(rows: [[f64; 4]; 3]) -> Self {
-        Self { rows }
+        Self { rows, space: SCANNER }
     }
 
     /// One millimetre a voxel, fastest axis to the Right, slowest to Superior, from the origin.
@@ -64,6 +76,25 @@ impl Affine {
         let [lx, ly, lz] = lps.map(|[x, y, z, _]| [x / sx, y / sy, z / sz]);
         let direction = [lx[0], lx[1], lx[2], ly[0], ly[1], ly[2], lz[0], lz[1], lz[2]];
         ItkGeometry { origin: lps.map(|[_, _, _, offset]| offset), spacing_mm, direction }
+    }
+
+    /// The same map into the space of this number of NIfTI's: 1 the scanner's, 2 another scan's, 3 Talairach's, 4 MNI's.
+    #[must_use]
+    pub fn in_space(self, space: i16) -> Self {
+        Self { space, ..self }
+    }
+
+    /// NIfTI's number of the space that it leads to.
+    pub fn space(&self) -> i16 {
+        self.space
+    }
+
+    /// Whether some step leads nowhere, or all of them into one plane.
+    pub fn is_flat(&self) -> bool {
+        let [[a, b, c], [d, e, f], [g, h, i]] = self.columns();
+        let volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
+        let [x, y, z] = self.spacing_mm();
+        volume.abs() <= 1e-9 * x * y * z
     }
 
     /// The three rows, R, A and S, of four columns each.

@@ -59,7 +59,7 @@ impl Placement {
                 }
             }
         }
-        Affine::from_columns(placed, offset)
+        Affine::from_columns(placed, offset).in_space(stored.space())
     }
 }
 

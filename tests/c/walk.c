@@ -99,11 +99,11 @@ static void rules(const vxf_dataset *dataset) {
         OK(vxf_sampler_options_init(&options, sizeof options));
         CHECK(options.kind == VXF_SAMPLER_KIND_WHOLE && options.border == VXF_BORDER_DROP);
         options.kind = kind;
-        options.border = VXF_BORDER_PAD;
+        if (kind == VXF_SAMPLER_KIND_GRID) options.border = VXF_BORDER_PAD;
         if (kind == VXF_SAMPLER_KIND_SLICES) options.axis_count = 1, options.axes[0] = 2;
         if (kind >= VXF_SAMPLER_KIND_GRID)
             options.patch_shape[0] = options.patch_shape[1] = options.patch_shape[2] = 4;
-        options.samples_per_subject = 5;
+        if (kind == VXF_SAMPLER_KIND_UNIFORM) options.samples_per_subject = 5;
         OK(vxf_sampler_new(dataset, &options, &sampler));
         OK(vxf_sampler_len(sampler, &len));
         CHECK(len == expected[kind]);

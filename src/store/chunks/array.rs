@@ -42,6 +42,11 @@ pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
     /// Tells the system that a piece's stored bytes will be read soon.
     fn will_need(&self, _piece: &Piece) {}
 
+    /// The bytes of the array where all of it is decoded at once, with what stands before it; 0 where that is not done.
+    fn whole_bytes(&self) -> u64 {
+        0
+    }
+
     /// The numbers of the packed pieces, in order; nothing where all of them are packed.
     ///
     /// # Errors
@@ -283,7 +288,8 @@ impl<S: Source> Volume for ChunkedArray<S> {
         let byte_len = count.checked_mul(self.piece_bytes()? as u64);
         let byte_len =
             byte_len.ok_or_else(|| Error::range("its chunks have more bytes than 64 bits count"))?;
-        Ok(DecodedParts { count, byte_len })
+        // A cache that is made as large as this says keeps the array whole.
+        Ok(DecodedParts { count, byte_len: byte_len.max(self.source.whole_bytes()) })
     }
 
     fn decode_part(&self, part: u64, scratch: &mut Scratch) -> Result<()> {

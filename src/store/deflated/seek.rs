@@ -36,6 +36,8 @@ pub(in crate::store) struct SeekSource {
     /// The file where the index is kept.
     kept_at: Option<PathBuf>,
     index: Mutex<Option<Known>>,
+    /// Whether the array would be kept whole in a cache that holds it.
+    whole_if_it_fits: bool,
 }
 
 /// An index, and whether it was read and not made.
@@ -55,9 +57,9 @@ struct Span<'a> {
 
 impl SeekSource {
     /// The slabs of an array in these packed bytes; its index is made or read at the first use.
-    pub(super) fn new(packed: Packed, slabs: Slabs, place: &IndexPlace) -> Self {
+    pub(super) fn new(packed: Packed, slabs: Slabs, place: &IndexPlace, whole_if_it_fits: bool) -> Self {
         let kept_at = sidecar::path(&packed, place);
-        Self { packed, slabs, kept_at, index: Mutex::default() }
+        Self { packed, slabs, kept_at, index: Mutex::default(), whole_if_it_fits }
     }
 
     fn known(&self) -> Result<Known> {
@@ -237,6 +239,10 @@ impl SeekSource {
 impl Source for SeekSource {
     fn find(&self, _: &Piece, _: Moment) -> Result<Found> {
         Ok(Found::Packed)
+    }
+
+    fn whole_bytes(&self) -> u64 {
+        if self.whole_if_it_fits { self.slabs.end() } else { 0 }
     }
 
     fn will_need(&self, piece: &Piece) {

@@ -85,7 +85,9 @@ impl DeflatedArray {
         context: &Context,
     ) -> Result<ChunkedArray<SeekSource>> {
         let (slabs, axes) = Slabs::cut(axes, self.header.dtype.byte_len() as u64, self.start);
-        let source = SeekSource::new(self.packed, slabs, &context.options.index_place);
+        let options = &context.options;
+        let whole = options.seek_index == SeekUse::Auto;
+        let source = SeekSource::new(self.packed, slabs, &options.index_place, whole);
         Ok(ChunkedArray {
             header: self.header,
             grid: Grid::new(axes, channel)?,

@@ -8,6 +8,7 @@ use hdf5::Dataset;
 use crate::error::{Error, Result};
 use crate::store::hdf5::element::Element;
 use crate::store::hdf5::file::{Hdf5File, Place};
+use crate::store::numpy::NAME_IT;
 use crate::store::{Choice, Context, Volume};
 
 /// The bytes that an HDF5 file begins with.
@@ -64,7 +65,7 @@ fn only(file: &Hdf5File) -> Result<String> {
         _ if numeric.is_empty() => {
             Error::unsupported(format!("no dataset holds an array of numbers: there are {}", list(&all)))
         }
-        _ => Error::argument(format!("name the dataset that is meant: there are {}", list(&all))),
+        _ => Error::argument(format!("several datasets: {}", list(&all))).with_advice(NAME_IT),
     };
     Err(error.in_file(file.path()))
 }

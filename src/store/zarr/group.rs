@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::store::folder::{list, name};
 use crate::store::nnunet::read_json;
+use crate::store::numpy::NAME_IT;
 use crate::store::zarr::array::{Place, volume};
 use crate::store::zarr::metadata::Metadata;
 use crate::store::zarr::scales::Multiscale;
@@ -90,7 +91,7 @@ fn only(path: &Path) -> Result<(String, Metadata)> {
             _ => Err(Error::not_found("the group has no array")),
         },
         [] => Err(Error::not_found("the group has no array")),
-        _ => Err(Error::argument(format!("name the array that is meant: there are {}", shown(&found)))),
+        _ => Err(Error::argument(format!("several arrays: {}", shown(&found))).with_advice(NAME_IT)),
     }
 }
 
