@@ -40,6 +40,7 @@ int main(void) {
             vxf_sampler *sampler = NULL;
             OK(vxf_sampler_options_init(&options, sizeof options));
             options.kind = kind;
+            if (kind == VXF_SAMPLER_KIND_GRID) options.patch_shape[2] = 3;
             FIELDS[field].set(&options);
             if (FIELDS[field].kinds >> kind & 1) {
                 OK(vxf_sampler_new(dataset, &options, &sampler));
