@@ -98,7 +98,7 @@ for _kind, _words in _CHOICES.items():
 _TYPESTR = {1544: ("b", 1, "bool"), 264: ("u", 1, "uint8"), 8: ("i", 1, "int8"), 272: ("u", 2, "uint16"),
             16: ("i", 2, "int16"), 288: ("u", 4, "uint32"), 32: ("i", 4, "int32"), 320: ("u", 8, "uint64"),
             64: ("i", 8, "int64"), 528: ("f", 2, "float16"), 544: ("f", 4, "float32"), 576: ("f", 8, "float64")}
-_DTYPE_OF = dict(((letter, size), number) for number, (letter, size, _) in _TYPESTR.items())
+_DTYPE_OF = dict((letter + str(size), number) for number, (letter, size, _) in _TYPESTR.items())
 _DTYPE_NAMED = dict((name, number) for number, (_, _, name) in _TYPESTR.items())
 _DTYPE_NAMED.update(_CHOICES["dtype"])
 _NATIVE = "<" if sys.byteorder == "little" else ">"
@@ -769,18 +769,18 @@ def _tensor(array, what="array"):
 
 def _described(face, what, device):
     """The tensor that an array interface describes."""
-    order, letter, size = face["typestr"][0], face["typestr"][1], int(face["typestr"][2:])
-    if (letter, size) not in _DTYPE_OF or order not in ("|", _NATIVE):
+    order, dtype = face["typestr"][0], _DTYPE_OF.get(face["typestr"][1:])
+    if dtype is None or order not in ("|", _NATIVE):
         raise TypeError("%s has dtype %s, expected %s" % (what, face["typestr"], ", ".join(sorted(
             name for _, _, name in _TYPESTR.values()))))
     shape, strides = face["shape"], face.get("strides")
     if not 1 <= len(shape) <= MAX_NDIM:
         raise ValueError("%s has %d axes, expected 1 to %d" % (what, len(shape), MAX_NDIM))
-    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=device,
-                     data=face["data"][0], ndim=len(shape))
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=dtype, device=device, data=face["data"][0],
+                     ndim=len(shape))
     tensor.shape[:len(shape)] = shape
     if strides is not None:
-        tensor.strides[:len(shape)] = [stride // size for stride in strides]
+        tensor.strides[:len(shape)] = [stride // _TYPESTR[dtype][1] for stride in strides]
     return tensor
 
 

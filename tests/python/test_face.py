@@ -278,6 +278,18 @@ class Data(Case):
             dataset = in_memory([("a", {"images": {"T1": array}})])
             self.same(dataset.read(0, "images", "T1"), array, number)
 
+    def test_arrays_of_what_is_no_number_are_named(self):
+        dataset, expected = small(), ["expected bool, float16, float32"]
+        for array, dtype in [(numpy.array([None] * 3), "|O"), (numpy.array([[object()]]), "|O"),
+                             (numpy.zeros(3, "M8[ns]"), "<M8[ns]"), (numpy.zeros(3, "m8[10s]"), "<m8[10s]"),
+                             (numpy.zeros(3, ">M8[ns]"), "<M8[ns]"), (numpy.array(["abc"]), "<U3"),
+                             (numpy.zeros(3, "f4,i2"), "|V6"), (numpy.zeros(3, "complex64"), "<c8")]:
+            with self.refused(TypeError, "array has dtype " + dtype, *expected):
+                dataset.add_array(0, "c", "e", array)
+            with self.refused(TypeError, "array has dtype " + dtype, *expected):
+                voxfeed.save_volume(self.path("o.npy"), array)
+        self.assertFalse(os.path.exists(self.path("o.npy")))
+
     def test_affines_go_in_and_out(self):
         affine = numpy.array([[0, 0, 2., 5], [0, 3, 0, 6], [4, 0, 0, 7], [0, 0, 0, 1]])
         dataset = voxfeed.Dataset()
