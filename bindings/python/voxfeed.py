@@ -556,16 +556,16 @@ class _Object(object):
         return self.__copy__()
 
 
-def _options(noun, init, given, choices, keep):
-    """An options struct: the library's defaults, then the caller's keywords."""
+def _options(noun, init, given, choices, keep, others=()):
+    """An options struct: the library's defaults, then the caller's keywords; others are those taken out before."""
     options = noun()
     init(byref(options), ctypes.sizeof(options))
     fields = collections.OrderedDict((name, kind) for name, kind in noun._fields_
-                                     if name not in ("struct_size", "reserved", "category_count", "axis_count",
-                                                     "pinned"))
+                                     if name not in ("struct_size", "category_count", "axis_count", "pinned")
+                                     and not name.startswith("reserved"))
     for name, value in given.items():
         if name not in fields:
-            raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(fields)))
+            raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(list(fields) + list(others))))
         if value is not None:
             _set(options, name, value, fields[name], choices.get(name), keep)
     return options
@@ -1309,7 +1309,8 @@ class Loader(_Object):
         pool = _Pool.of(options.pop("pinned_allocator", None))
         handle = _Handle(_Loader, _lib.loader_free) if pool is None else _PooledHandle()
         self._batch = _BatchHandle if pool is None else _PooledBatchHandle
-        options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep)
+        options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep,
+                           ["pinned_allocator"])
         if transform is not None:
             transform = transform if isinstance(transform, Transform) else Transform(transform)
             keep.append(transform._own)

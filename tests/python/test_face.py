@@ -168,6 +168,31 @@ class Options(Case):
             with self.refused(TypeError, repr(wrong), *allowed):
                 call()
 
+    def test_room_is_no_option(self):
+        sampler = grid(small())
+        loader = voxfeed.Loader(sampler)
+        volumes = [volume((3, 4, 5))]
+        cases = [(voxfeed.Dataset, voxfeed._DatasetOptions),
+                 (lambda **given: small().add_file(0, "c", "e", "p", **given), voxfeed._FileOptions),
+                 (lambda **given: voxfeed.Sampler(small(), **given), voxfeed._SamplerOptions),
+                 (lambda **given: voxfeed.Loader(sampler, **given), voxfeed._LoaderOptions),
+                 (lambda **given: voxfeed.Loader(sampler, categories=[dict(name="images", **given)]), voxfeed._Category),
+                 (lambda **given: voxfeed.Assembler(loader, **given), voxfeed._AssemblerOptions),
+                 (lambda **given: voxfeed.Writer(self.path("a.h5"), **given), voxfeed._WriterOptions),
+                 (lambda **given: voxfeed.montage(self.path("a.png"), volumes, **given), voxfeed._MontageOptions),
+                 (lambda **given: voxfeed.montage(self.path("a.png"), [dict(volume=volumes[0], **given)]),
+                  voxfeed._MontageColumn)]
+        self.assertEqual({struct for name, struct in STRUCTS.items() if "option" in name or name in (
+            "vxf_category", "vxf_montage_column")}, {struct for _, struct in cases})
+        for call, struct in cases:
+            own = [name for name, _ in struct._fields_ if name.startswith("reserved")]
+            for name in own + ["made_up", "struct_size", "reserved", "pinned", "axis_count", "category_count", "entry_count"]:
+                with self.refused(TypeError, repr(name)) as caught:
+                    call(**{name: 0})
+                self.assertNotRegex(str(caught.exception).split(";")[1], r"reserved|struct_size|_count|pinned\b")
+        with self.refused(TypeError, "consumer, cast, pinned_allocator"):
+            voxfeed.Loader(sampler, pinned_alocator=None)
+
     def test_every_field_can_be_set(self):
         dataset = voxfeed.Dataset(io="positional", geometry="shape", cache_bytes=1 << 20, orient="RAS")
         dataset.add_array(dataset.add_subject("a"), "images", "T1", volume((6, 7, 8)), numpy.eye(4)[[2, 1, 0, 3]])
