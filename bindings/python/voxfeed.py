@@ -1031,6 +1031,13 @@ class Dataset(_Object):
             rows if numpy is None else numpy.array(rows), bool(info.has_affine), _text(info.path),
             _text(info.format))
 
+    def _first_volume(self):
+        """What the first volume of the first subject says; None where there is none."""
+        for category, entries in self.categories(0).items() if len(self) else ():
+            for entry in entries:
+                return self.volume_info(0, category, entry)
+        return None
+
     def read(self, subject, category, entry=None, offset=None, shape=None, dtype=None):
         """Reads a region of an entry, or of all entries of a category, into a new array.
 
@@ -1080,16 +1087,57 @@ def _joint_dtype(names):
 class Sampler(_Object):
     """The samples of an epoch before they are ordered: regions of subjects, numbered subject by subject.
 
-    Options: kind ("whole", "slices", "grid", "uniform"), border ("drop", "clip", "pad", "shift"), axes of slices
-    in order (0 is the slowest), patch_shape (0 is the whole axis), stride, overlap, samples_per_subject.
+    Options: kind ("whole", "slices", "grid", "uniform"), and those that the kind uses:
+    "whole", volumes, the default: none.
+    "slices": axes, which are cut across, in order (a number or several; 0, the slowest, by default).
+    "grid", patches from one corner to the other: patch_shape (0: the whole axis), stride (0: the patch's extent less
+    the overlap) or overlap (0), border ("drop", "clip", "pad", "shift": what happens at the far border).
+    "uniform", patches at random places: patch_shape, samples_per_subject (in an epoch; 0, the default, is 1).
+    patch_shape, stride and overlap have one number for each spatial axis, slowest first, in voxels.
+    Errors: ArgumentError for an option that the kind does not use, for more or fewer numbers than the first volume has
+    spatial axes, and where a subject has no sample.
     """
 
+    _USED_BY = [("border", ("grid",)), ("axes", ("slices",)), ("patch_shape", ("grid", "uniform")), ("stride", ("grid",)),
+                ("overlap", ("grid",)), ("samples_per_subject", ("uniform",))]
+
     def __init__(self, dataset, **options):
+        self._check_use(options)
+        self._check_axes(dataset, options)
         handle, keep = _Handle(_Sampler, _lib.sampler_free), []
         options = _options(_SamplerOptions, _lib.sampler_options_init, options,
                            {"kind": "sampler_kind", "border": "border"}, keep)
         _lib.sampler_new(dataset._own, byref(options), byref(handle.pointer))
         self._handle = handle
+
+    @classmethod
+    def _check_use(cls, options):
+        """Refuses options that would change nothing."""
+        given = options.get("kind")
+        number = _CHOICES["sampler_kind"]["whole"] if given is None else _choice("sampler_kind", given, "kind")
+        for kind, known in _CHOICES["sampler_kind"].items():
+            unused = ["%s (%s)" % (name, " and ".join('"%s"' % one for one in users) + (" do" if users[1:] else " does"))
+                      for name, users in cls._USED_BY if kind not in users and options.get(name) is not None]
+            if known == number and unused:
+                raise ArgumentError('kind is %s"%s", which does not use %s' % (
+                    "not given and so " if given is None else "", kind, ", ".join(unused)))
+
+    @staticmethod
+    def _check_axes(dataset, options):
+        """Refuses patches of another number of axes than the first volume has, where there is one."""
+        for name in ("patch_shape", "stride", "overlap"):
+            given = options.get(name)
+            volume = None if given is None else dataset._first_volume()
+            if volume is None:
+                continue
+            try:
+                count = len(given)
+                found = "has %d numbers" % count
+            except TypeError:
+                count, found = None, "is %r" % (given,)
+            if count != len(volume.shape):
+                raise ArgumentError("%s %s, expected %d numbers: one for each spatial axis of the volumes, the first of "
+                                    "which has shape %s" % (name, found, len(volume.shape), volume.shape))
 
     def __len__(self):
         out = c_uint64()
