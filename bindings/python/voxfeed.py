@@ -1284,6 +1284,9 @@ class Category(object):
         if isinstance(given, cls):
             return given
         if isinstance(given, dict):
+            if "name" not in given:
+                raise ArgumentError('a category needs a name, as in {"name": "images"}; this one has %s' % (
+                    ", ".join(sorted(str(key) for key in given)) or "nothing"))
             return cls(**dict((str(key), value) for key, value in given.items()))
         return cls(given)
 
@@ -1366,7 +1369,9 @@ class Loader(_Object):
         if categories is not None:
             if isinstance(categories, (dict, Category) + _WORD):
                 categories = [categories]
-            array = (_Category * max(len(categories), 1))()
+            if len(categories) == 0:
+                raise ArgumentError("categories is empty: leave it out for all that the first subject has")
+            array = (_Category * len(categories))()
             for raw, one in zip(array, categories):
                 Category._of(one)._write(raw, keep)
             options.categories, options.category_count = array, len(categories)

@@ -295,6 +295,10 @@ class Options(Case):
                 (lambda: voxfeed.Dataset(orient="RAR"), voxfeed.ArgumentError, ["RAR"]),
                 (lambda: sampler.get(10 ** 6), voxfeed.RangeError, []),
                 (lambda: voxfeed.Loader(sampler).next_batch(), voxfeed.StateError, []),
+                (lambda: voxfeed.Loader(sampler, categories=[]), voxfeed.ArgumentError, ["categories", "leave it out"]),
+                (lambda: voxfeed.Loader(sampler, categories=()), voxfeed.ArgumentError, ["categories", "leave it out"]),
+                (lambda: voxfeed.Loader(sampler, categories=[dict(dtype="f32")]), voxfeed.ArgumentError, ["needs a name"]),
+                (lambda: voxfeed.Loader(sampler, categories={}), voxfeed.ArgumentError, ["needs a name"]),
                 (lambda: voxfeed.Loader(sampler, categories="nothing"), voxfeed.NotFoundError, ["nothing", "images"])]:
             with self.refused(kind, *parts):
                 call()
