@@ -1352,7 +1352,11 @@ class Loader(_Object):
     _HELD_SECONDS = 5.0
     # How long the end of the interpreter waits for the threads of all loaders.
     _END_SECONDS = 1.0
+    # How long a start waits for the iterators that it has woken on other threads.
+    _LEAVE_SECONDS = 1.0
     _on_gpus = weakref.WeakSet()
+    # What iterators are of: another object whenever the loader is begun anew.
+    _begun = None
 
     def __init__(self, sampler, **options):
         keep = []
@@ -1384,7 +1388,8 @@ class Loader(_Object):
             if pool is not None:
                 pool.reraise()
             raise
-        self._handle = handle
+        # One object for each iterator that waits in the library now.
+        self._handle, self._waiting = handle, set()
         if _DEVICES.get(options.device, "cpu") != "cpu":
             self._on_gpus.add(self)
 
@@ -1394,11 +1399,26 @@ class Loader(_Object):
         return out.value
 
     def start(self, epoch):
-        """Begins an epoch, 0 being the first; a running one is given up."""
-        _lib.loader_start(self._own, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
+        """Begins an epoch, 0 being the first; a running one is given up, and iterators of it raise StateError."""
+        self._begin(_lib.loader_start, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
+
+    def _begin(self, function, argument):
+        """Begins at a place, which nobody is given a batch of by an iterator of before."""
+        handle, before = self._own, self._begun
+        self._begun = object()
+        try:
+            if self._waiting:
+                _lib.loader_cancel(handle)
+                end = _clock() + self._LEAVE_SECONDS
+                while self._waiting and _clock() < end:
+                    time.sleep(0.001)
+            function(handle, argument)
+        except BaseException:
+            self._begun = before
+            raise
 
     def epoch(self, epoch):
-        """Begins an epoch and iterates over its batches."""
+        """Begins an epoch and iterates over its batches, until another is begun: then next() raises StateError."""
         self.start(epoch)
         return iter(self)
 
@@ -1412,6 +1432,10 @@ class Loader(_Object):
         Errors: those of the batch's samples, in order, the message naming file and region; TimedOut, Cancelled;
         StateError before the first start; ForkedError.
         """
+        return self._next(timeout)
+
+    def _next(self, timeout=None, begun=None):
+        """As next_batch; where begun is given, a batch of what was begun then and of nothing else."""
         began, warned = _clock(), False
         while True:
             if _listener is not None:
@@ -1420,12 +1444,20 @@ class Loader(_Object):
             handle, left = self._batch(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
-            status = _lib.loader_next(self._own, left, byref(handle.pointer))
+            own, waiting = self._own, object()
+            try:
+                if begun is not None:
+                    self._waiting.add(waiting)
+                    self._check_begun(begun)
+                status = _lib.loader_next(own, left, byref(handle.pointer))
+            finally:
+                self._waiting.discard(waiting)
             if status == _OK:
                 return Batch(handle)
             if status == _END:
                 return None
             if status == _CANCELLED:
+                self._check_begun(begun)
                 raise Cancelled("the loader was cancelled")
             waited = _clock() - began
             if timeout is not None and waited >= timeout:
@@ -1435,7 +1467,12 @@ class Loader(_Object):
                 if stats.held >= stats.slots:
                     warnings.warn("voxfeed: all %d batches of the loader are held, so none can be filled; copy what "
                                   "you keep, let go of batches and views, or raise prefetch" % stats.slots,
-                                  RuntimeWarning, stacklevel=2)
+                                  RuntimeWarning, stacklevel=3)
+
+    def _check_begun(self, begun):
+        if begun not in (None, self._begun):
+            raise StateError("the loader was begun anew, by epoch, start or load_state, after this iterator was made: "
+                             "iterate over what epoch() gave last; two epochs at a time need another loader")
 
     def cancel(self):
         """Wakes every thread that waits for a batch with Cancelled, and ends the epoch."""
@@ -1454,9 +1491,10 @@ class Loader(_Object):
     def load_state(self, state):
         """Goes back to a saved place: iterating over the loader continues exactly there.
 
+        Iterators of before raise StateError.
         Errors: ArgumentError where the state is damaged or belongs to another dataset, sampler, seed or share.
         """
-        _lib.loader_load_state(self._own, _encoded(state, "state"))
+        self._begin(_lib.loader_load_state, _encoded(state, "state"))
 
     def stats(self):
         """What the loader has done since it was made, as LoaderStats."""
@@ -1605,16 +1643,18 @@ atexit.register(_PooledHandle._ended.append, True)
 
 
 class _Batches(object):
-    """Iterates over a loader's batches; a generator would hold the batch that it gave last."""
+    """Iterates over a loader's batches until it is begun anew; a generator would hold the batch that it gave last."""
 
     def __init__(self, loader):
-        self._loader = loader
+        self._loader, self._begun = loader, loader._begun
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        batch = self._loader.next_batch()
+        if self._begun is None:
+            self._begun = self._loader._begun
+        batch = self._loader._next(begun=self._begun)
         if batch is None:
             raise StopIteration
         return batch
