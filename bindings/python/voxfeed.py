@@ -1462,7 +1462,8 @@ class Loader(_Object):
             waited = _clock() - began
             if timeout is not None and waited >= timeout:
                 raise TimedOut("no batch was ready within %g seconds" % timeout)
-            if waited > self._HELD_SECONDS and not warned:
+            # A log is told of it by the library.
+            if waited > self._HELD_SECONDS and not warned and _listener is None:
                 warned, stats = True, self.stats()
                 if stats.held >= stats.slots:
                     warnings.warn("voxfeed: all %d batches of the loader are held, so none can be filled; copy what "
@@ -1894,16 +1895,20 @@ def set_log(told, level="info", mode="queued"):
 
     told(level, line) gets "error" (something is lost), "warning" (it goes on, but not as you want it to) or "info"
     (what the library has decided by itself), and one line of text: lines of this level and those that matter more.
+    level: one of these words, or "warn", which is "warning". The variable VXF_LOG takes the same words, and "off": it
+    is read once, prints lines to the standard error, and changes nothing here.
 
     mode "queued": lines wait, 256 at most, and are told in process_events() and wherever a batch is waited for, on
     the thread that does that; what told raises is raised there. "direct": told is called at once, on any thread, must
     be quick and may not use voxfeed; what it raises is printed.
-    There is one for the whole process. Errors: StateError inside told, where mode is "direct".
+    There is one for the whole process; while one is set, batches that are all held are no RuntimeWarning besides.
+    Errors: StateError inside told, where mode is "direct".
     """
     global _listener
     if told is not None and not callable(told):
         raise TypeError("told is %r, expected something to be called with a level and a line" % (told,))
-    least, mode = _choice("log_level", level, "level"), _choice("log_mode", mode, "mode")
+    least = _choice("log_level", "warning" if level == "warn" else level, "level")
+    mode = _choice("log_mode", mode, "mode")
     # Inside a direct listener this raises, and so nobody waits for the lock that waits for the listener to end.
     _lib.process_events()
     with _setting:

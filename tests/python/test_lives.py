@@ -300,6 +300,22 @@ class Threads(Case):
         self.assertIn("all %d batches" % len(held), str(caught[0].message))
         self.assertEqual((len(caught), caught[0].filename), (1, __file__))
 
+    def test_holding_every_batch_is_told_to_the_log_alone_where_there_is_one(self):
+        loader = loader_of(prefetch=1)
+        loader._HELD_SECONDS = 0.05
+        epoch = loader.epoch(0)
+        held = [next(epoch) for _ in range(loader.stats().slots)]
+        self.addCleanup(voxfeed.set_log, None)
+        voxfeed.set_log(lambda level, line: None)
+        for expected in (0, 1):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                with self.assertRaises(voxfeed.TimedOut):
+                    loader.next_batch(timeout=0.5)
+            self.assertEqual(len(caught), expected)
+            voxfeed.set_log(None)
+        del held
+
     @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
     def test_a_loader_is_refused_after_a_fork(self):
         loader = loader_of(batch_size=2)
