@@ -885,11 +885,14 @@ class Dataset(_Object):
     Dataset(path) opens a file or a folder, its format told by its content; Dataset() is empty, to be filled with
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
-    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes
-    and chunks; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never", "always":
-    which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where their
-    indexes are kept).
+    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes and
+    chunks; 0, the default, is 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index
+    ("auto", "never", "always": which deflated volumes are inflated slab by slab), index_place ("auto", "beside"),
+    index_folder (where their indexes are kept).
     Subjects are given by number or id.
+    An array of four axes has a channel axis, unless its file says something else: the last in HDF5, the first in .npy,
+    .npz, .b2nd and Zarr. So the shape (20, 18, 16, 5) is 5 channels of (20, 18, 16) as .h5, and 20 channels of
+    (18, 16, 5) as .npy. volume_info tells what was found; the option channel of add_file says it otherwise.
     Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
     """
 
@@ -931,8 +934,9 @@ class Dataset(_Object):
     def add_file(self, subject, category, entry, path, **options):
         """Adds a file's volume to a subject; no voxel is read.
 
-        Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the array of a Zarr
-        group, the member of an .npz, the level of a slide such as "2"; None for the only one or the largest).
+        Options: channel (the axis: "auto" as Dataset says, "none", "first", which is the slowest, "last"), inner (the
+        dataset of an HDF5 file, the array of a Zarr group, the member of an .npz, the level of a slide such as "2";
+        None for the only one or the largest).
         """
         keep = []
         options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)
@@ -942,6 +946,7 @@ class Dataset(_Object):
     def add_array(self, subject, category, entry, array, affine=None):
         """Adds a copy of an array, (spatial axes) or (channel, three spatial axes), to a subject.
 
+        Of four axes the first is the channel, as in .npy: (20, 18, 16, 5) is 20 channels of (18, 16, 5).
         affine is 4x4 as VolumeInfo's: (depth, height, width, 1) to RAS+ millimetres.
         """
         tensor, _array = _tensor(array)
@@ -1098,8 +1103,8 @@ class Sampler(_Object):
     spatial axes, and where a subject has no sample.
     """
 
-    _USED_BY = [("border", ("grid",)), ("axes", ("slices",)), ("patch_shape", ("grid", "uniform")), ("stride", ("grid",)),
-                ("overlap", ("grid",)), ("samples_per_subject", ("uniform",))]
+    _USED_BY = [("border", ("grid",)), ("axes", ("slices",)), ("patch_shape", ("grid", "uniform")),
+                ("stride", ("grid",)), ("overlap", ("grid",)), ("samples_per_subject", ("uniform",))]
 
     def __init__(self, dataset, **options):
         self._check_use(options)
@@ -1116,7 +1121,7 @@ class Sampler(_Object):
         given = options.get("kind")
         number = _CHOICES["sampler_kind"]["whole"] if given is None else _choice("sampler_kind", given, "kind")
         for kind, known in _CHOICES["sampler_kind"].items():
-            unused = ["%s (%s)" % (name, " and ".join('"%s"' % one for one in users) + (" do" if users[1:] else " does"))
+            unused = ["%s (%s %s)" % (name, " and ".join('"%s"' % one for one in users), "do" if users[1:] else "does")
                       for name, users in cls._USED_BY if kind not in users and options.get(name) is not None]
             if known == number and unused:
                 raise ArgumentError('kind is %s"%s", which does not use %s' % (
@@ -1136,8 +1141,8 @@ class Sampler(_Object):
             except TypeError:
                 count, found = None, "is %r" % (given,)
             if count != len(volume.shape):
-                raise ArgumentError("%s %s, expected %d numbers: one for each spatial axis of the volumes, the first of "
-                                    "which has shape %s" % (name, found, len(volume.shape), volume.shape))
+                raise ArgumentError("%s %s, expected %d numbers: one for each spatial axis of the first volume, whose "
+                                    "shape is %s" % (name, found, len(volume.shape), volume.shape))
 
     def __len__(self):
         out = c_uint64()
@@ -1312,12 +1317,15 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
     """What a loader has done since it was made.
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
-    long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits and cache_misses: of the dataset's
-    cache since the loader was made, by all that read it; cache_bytes: what is in it now; scratch_bytes: what the
-    threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a loader has
-    on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU. uploads and
-    upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
+    long the next batch was waited for; work_ns: how long all threads together read and transformed; idle_ns: how
+    long all threads together had nothing to do: every batch ready or held, or the epoch over, and so the time until
+    the next begins; held: batches that callers hold now; slots and slot_bytes: those that exist; cache_hits: the
+    look-ups of decoded parts (chunks, inflated volumes) that were found in the dataset's cache, since the loader was
+    made, by all that read it: slices that are read together look each part up once, so it depends on batch size and
+    threads; cache_misses: parts that had to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what
+    the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a
+    loader has on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU.
+    uploads and upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
     """
 
     __slots__ = ()
@@ -1329,17 +1337,20 @@ class Loader(_Object):
         for batch in loader.epoch(0):
             train(batch["images"], batch["labels"])
 
-    Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
+    Options, of which every number is its default where it is 0: batch_size (0: 1), prefetch (batches that are kept
+    ready; 0: 2, so there is no way to have none), threads (0: one a core, 8 at most; 1024 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
-    "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
+    "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (0: 1), seed (0), transform (a Transform
     or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
-    "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
-    group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
-    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away),
+    "cuda_host": pinned host memory), device_id (0), cast ("auto", "host", "device": where voxels get their dtype),
+    group_window (within windows of so many samples, those of one subject that lie near each other follow each other, so
+    that a decoded chunk serves several; 0: none), consumer ("cpu"; "device" where batches are only copied away),
     pinned_allocator (for "cuda" and "cuda_host", in place of the driver's: a pair of allocate(bytes), which gives the
     address of pinned memory aligned to 64, or None, and release(address, bytes), which takes it back on any thread once
     the loader and all its batches are gone, but not when Python ends).
 
+    A batch is never larger than this rank's epoch: a larger batch_size is cut to it, but with last_batch "pad", which
+    fills batches up, and with "drop", where no batch at all is an ArgumentError.
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError. When the interpreter ends,
     loaders with batches on a GPU or in pinned memory are closed, before its driver goes.
@@ -1498,7 +1509,7 @@ class Loader(_Object):
         self._begin(_lib.loader_load_state, _encoded(state, "state"))
 
     def stats(self):
-        """What the loader has done since it was made, as LoaderStats."""
+        """What the loader has done since it was made, as LoaderStats; its docstring says what each number counts."""
         raw = _LoaderStats(struct_size=ctypes.sizeof(_LoaderStats))
         _lib.loader_get_stats(self._own, byref(raw))
         return LoaderStats(*[getattr(raw, name) for name in LoaderStats._fields])
@@ -1670,10 +1681,10 @@ class Assembler(_Object):
     """Puts predictions for the batches of a loader back into volumes, in any order.
 
     Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
-    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125), device ("cpu", "cuda":
-    predictions on a GPU are added there, as far as the sums fit), device_id, device_bytes (the most bytes of sums
-    there; 0: half of what is free), threads (the most that add the rows of one call on the host, or write what is
-    taken; 0: as many as there are cores, at most 8).
+    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent; 0: 0.125), device ("cpu",
+    "cuda": predictions on a GPU are added there, as far as the sums fit), device_id (0), device_bytes (the most bytes
+    of sums there; 0: half of what is free), threads (the most that add the rows of one call on the host, or write what
+    is taken; 0: as many as there are cores, at most 8).
     A subject is complete when every sample that this rank's epoch has of it was added.
     """
 
@@ -1806,7 +1817,8 @@ else:
 def save_volume(path, array, affine=None):
     """Saves one volume, (spatial axes) or (channel, three spatial axes): .nii, .nii.gz, .npy or .h5 by the name.
 
-    affine is 4x4 as VolumeInfo's. The file gets its name when all is written.
+    affine is 4x4 as VolumeInfo's. The file gets its name when all is written: an existing file of this name is then
+    replaced, as a whole, and is untouched where that fails.
     """
     tensor, _array = _tensor(array)
     _lib.volume_save(_path(path), byref(tensor), _affine(affine))
@@ -1817,7 +1829,7 @@ def montage(path, columns, **options):
 
     columns: arrays (spatial axes) or (channel, three spatial axes), or dicts of a "volume" with a "title", a "look"
     ("auto", "grey", "labels": in colour over the first grey column) and the "channel" that is drawn.
-    Options: axis (that is cut across, 0), slices (6), tile_pixels (of a slice's longer side, 240), affine (as
+    Options: axis (that is cut across; 0), slices (0: 6), tile_pixels (of a slice's longer side; 0: 240), affine (as
     VolumeInfo's: with it superior, else anterior is up).
     """
     affine, keep = _affine(options.pop("affine", None)), []
