@@ -1414,7 +1414,7 @@ class Loader(_Object):
         self._begin(_lib.loader_start, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
 
     def _begin(self, function, argument):
-        """Begins at a place, which nobody is given a batch of by an iterator of before."""
+        """Begins at a place; iterators of before get no batch of it, nor those that wait for one on other threads."""
         handle, before = self._own, self._begun
         self._begun = object()
         try:

@@ -49,7 +49,8 @@ class Docstrings(Case):
             self.assertEqual(zero.read(), said.read())
 
     def test_a_batch_is_never_larger_than_the_epoch(self):
-        self.says(voxfeed.Loader, "A batch is never larger than this rank's epoch", 'with last_batch "pad"', 'with "drop"')
+        self.says(voxfeed.Loader, "A batch is never larger than this rank's epoch", 'with last_batch "pad"',
+                  'with "drop"')
         for size in (16, 17, 2 ** 32 - 1):
             loader = loader_of(batch_size=size)
             self.assertEqual([len(batch) for batch in loader.epoch(0)], [16])
@@ -69,8 +70,8 @@ class Docstrings(Case):
         self.assertGreater(loader.stats().idle_ns - before, 0.15e9)
 
     def test_parts_are_looked_up_once_for_slices_that_are_read_together(self):
-        self.says(voxfeed.LoaderStats, "look-ups of decoded parts", "slices that are read together look each part up once",
-                  "depends on batch size and threads")
+        self.says(voxfeed.LoaderStats, "look-ups of decoded parts",
+                  "slices that are read together look each part up once, so it depends on batch size and threads")
         voxfeed.save_volume(self.path("a.nii.gz"), volume((16, 20, 30)))
         found = []
         for size in (1, 8):
@@ -111,7 +112,7 @@ class Docstrings(Case):
             self.same(voxfeed.Dataset(path).read(0, "images")[0], volume((30, 20, 10)))
             voxfeed.save_volume(path, volume((3, 4, 5), "uint8"))
             self.same(voxfeed.Dataset(path).read(0, "images")[0], volume((3, 4, 5), "uint8"))
-        self.assertEqual(sorted(os.listdir(self.folder)), ["a" + ending for ending in (".h5", ".nii", ".nii.gz", ".npy")])
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a.h5", "a.nii", "a.nii.gz", "a.npy"])
 
 
 if __name__ == "__main__":

@@ -274,7 +274,7 @@ class Options(Case):
                 (lambda: voxfeed.Loader(sampler, categories={"name": "images", "dtype": "f99"}), ValueError, ["f99"]),
                 (lambda: voxfeed.Sampler(dataset, kind="grid", patch_shape=[1] * 7), ValueError, ["patch_shape has 7"]),
                 (lambda: voxfeed.Sampler(dataset, kind="slices", axes=[1] * 7), ValueError, ["axes has 7"]),
-                (lambda: voxfeed.Sampler(dataset, kind=99, stride=(1, 1, 1)), voxfeed.ArgumentError, ["kind is 99"]),
+                (lambda: voxfeed.Sampler(dataset, kind=99), voxfeed.ArgumentError, ["kind is 99"]),
                 (lambda: dataset.add_subject(5), TypeError, ["id is 5"]),
                 (lambda: dataset.add_subject("a\0b"), ValueError, ["NUL"]),
                 (lambda: dataset.add_subject("a"), ValueError, ["a"]),
