@@ -98,7 +98,7 @@ for _kind, _words in _CHOICES.items():
 _TYPESTR = {1544: ("b", 1, "bool"), 264: ("u", 1, "uint8"), 8: ("i", 1, "int8"), 272: ("u", 2, "uint16"),
             16: ("i", 2, "int16"), 288: ("u", 4, "uint32"), 32: ("i", 4, "int32"), 320: ("u", 8, "uint64"),
             64: ("i", 8, "int64"), 528: ("f", 2, "float16"), 544: ("f", 4, "float32"), 576: ("f", 8, "float64")}
-_DTYPE_OF = dict(((letter, size), number) for number, (letter, size, _) in _TYPESTR.items())
+_DTYPE_OF = dict((letter + str(size), number) for number, (letter, size, _) in _TYPESTR.items())
 _DTYPE_NAMED = dict((name, number) for number, (_, _, name) in _TYPESTR.items())
 _DTYPE_NAMED.update(_CHOICES["dtype"])
 _NATIVE = "<" if sys.byteorder == "little" else ">"
@@ -556,16 +556,16 @@ class _Object(object):
         return self.__copy__()
 
 
-def _options(noun, init, given, choices, keep):
-    """An options struct: the library's defaults, then the caller's keywords."""
+def _options(noun, init, given, choices, keep, others=()):
+    """An options struct: the library's defaults, then the caller's keywords; others are those taken out before."""
     options = noun()
     init(byref(options), ctypes.sizeof(options))
     fields = collections.OrderedDict((name, kind) for name, kind in noun._fields_
-                                     if name not in ("struct_size", "reserved", "category_count", "axis_count",
-                                                     "pinned"))
+                                     if name not in ("struct_size", "category_count", "axis_count", "pinned")
+                                     and not name.startswith("reserved"))
     for name, value in given.items():
         if name not in fields:
-            raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(fields)))
+            raise TypeError("there is no option %r; there are: %s" % (name, ", ".join(list(fields) + list(others))))
         if value is not None:
             _set(options, name, value, fields[name], choices.get(name), keep)
     return options
@@ -769,18 +769,18 @@ def _tensor(array, what="array"):
 
 def _described(face, what, device):
     """The tensor that an array interface describes."""
-    order, letter, size = face["typestr"][0], face["typestr"][1], int(face["typestr"][2:])
-    if (letter, size) not in _DTYPE_OF or order not in ("|", _NATIVE):
+    order, dtype = face["typestr"][0], _DTYPE_OF.get(face["typestr"][1:])
+    if dtype is None or order not in ("|", _NATIVE):
         raise TypeError("%s has dtype %s, expected %s" % (what, face["typestr"], ", ".join(sorted(
             name for _, _, name in _TYPESTR.values()))))
     shape, strides = face["shape"], face.get("strides")
     if not 1 <= len(shape) <= MAX_NDIM:
         raise ValueError("%s has %d axes, expected 1 to %d" % (what, len(shape), MAX_NDIM))
-    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=_DTYPE_OF[letter, size], device=device,
-                     data=face["data"][0], ndim=len(shape))
+    tensor = _Tensor(struct_size=ctypes.sizeof(_Tensor), dtype=dtype, device=device, data=face["data"][0],
+                     ndim=len(shape))
     tensor.shape[:len(shape)] = shape
     if strides is not None:
-        tensor.strides[:len(shape)] = [stride // size for stride in strides]
+        tensor.strides[:len(shape)] = [stride // _TYPESTR[dtype][1] for stride in strides]
     return tensor
 
 
@@ -885,11 +885,14 @@ class Dataset(_Object):
     Dataset(path) opens a file or a folder, its format told by its content; Dataset() is empty, to be filled with
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
-    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes
-    and chunks; 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index ("auto", "never", "always":
-    which deflated volumes are inflated slab by slab), index_place ("auto", "beside"), index_folder (where their
-    indexes are kept).
+    Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes and
+    chunks; 0, the default, is 2 GiB), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index
+    ("auto", "never", "always": which deflated volumes are inflated slab by slab), index_place ("auto", "beside"),
+    index_folder (where their indexes are kept).
     Subjects are given by number or id.
+    An array of four axes has a channel axis, unless its file says something else: the last in HDF5, the first in .npy,
+    .npz, .b2nd and Zarr. So the shape (20, 18, 16, 5) is 5 channels of (20, 18, 16) as .h5, and 20 channels of
+    (18, 16, 5) as .npy. volume_info tells what was found; the option channel of add_file says it otherwise.
     Errors: NotFoundError, IoError, FormatError, UnsupportedError, ArgumentError; the message names the file.
     """
 
@@ -931,8 +934,9 @@ class Dataset(_Object):
     def add_file(self, subject, category, entry, path, **options):
         """Adds a file's volume to a subject; no voxel is read.
 
-        Options: channel ("auto", "none", "first", "last"), inner (the dataset of an HDF5 file, the array of a Zarr
-        group, the member of an .npz, the level of a slide such as "2"; None for the only one or the largest).
+        Options: channel (the axis: "auto" as Dataset says, "none", "first", which is the slowest, "last"), inner (the
+        dataset of an HDF5 file, the array of a Zarr group, the member of an .npz, the level of a slide such as "2";
+        None for the only one or the largest).
         """
         keep = []
         options = _options(_FileOptions, _lib.file_options_init, options, {"channel": "channel"}, keep)
@@ -942,6 +946,7 @@ class Dataset(_Object):
     def add_array(self, subject, category, entry, array, affine=None):
         """Adds a copy of an array, (spatial axes) or (channel, three spatial axes), to a subject.
 
+        Of four axes the first is the channel, as in .npy: (20, 18, 16, 5) is 20 channels of (18, 16, 5).
         affine is 4x4 as VolumeInfo's: (depth, height, width, 1) to RAS+ millimetres.
         """
         tensor, _array = _tensor(array)
@@ -1031,6 +1036,13 @@ class Dataset(_Object):
             rows if numpy is None else numpy.array(rows), bool(info.has_affine), _text(info.path),
             _text(info.format))
 
+    def _first_volume(self):
+        """What the first volume of the first subject says; None where there is none."""
+        for category, entries in self.categories(0).items() if len(self) else ():
+            for entry in entries:
+                return self.volume_info(0, category, entry)
+        return None
+
     def read(self, subject, category, entry=None, offset=None, shape=None, dtype=None):
         """Reads a region of an entry, or of all entries of a category, into a new array.
 
@@ -1080,16 +1092,57 @@ def _joint_dtype(names):
 class Sampler(_Object):
     """The samples of an epoch before they are ordered: regions of subjects, numbered subject by subject.
 
-    Options: kind ("whole", "slices", "grid", "uniform"), border ("drop", "clip", "pad", "shift"), axes of slices
-    in order (0 is the slowest), patch_shape (0 is the whole axis), stride, overlap, samples_per_subject.
+    Options: kind ("whole", "slices", "grid", "uniform"), and those that the kind uses:
+    "whole", volumes, the default: none.
+    "slices": axes, which are cut across, in order (a number or several; 0, the slowest, by default).
+    "grid", patches from one corner to the other: patch_shape (0: the whole axis), stride (0: the patch's extent less
+    the overlap) or overlap (0), border ("drop", "clip", "pad", "shift": what happens at the far border).
+    "uniform", patches at random places: patch_shape, samples_per_subject (in an epoch; 0, the default, is 1).
+    patch_shape, stride and overlap have one number for each spatial axis, slowest first, in voxels.
+    Errors: ArgumentError for an option that the kind does not use, for more or fewer numbers than the first volume has
+    spatial axes, and where a subject has no sample.
     """
 
+    _USED_BY = [("border", ("grid",)), ("axes", ("slices",)), ("patch_shape", ("grid", "uniform")),
+                ("stride", ("grid",)), ("overlap", ("grid",)), ("samples_per_subject", ("uniform",))]
+
     def __init__(self, dataset, **options):
+        self._check_use(options)
+        self._check_axes(dataset, options)
         handle, keep = _Handle(_Sampler, _lib.sampler_free), []
         options = _options(_SamplerOptions, _lib.sampler_options_init, options,
                            {"kind": "sampler_kind", "border": "border"}, keep)
         _lib.sampler_new(dataset._own, byref(options), byref(handle.pointer))
         self._handle = handle
+
+    @classmethod
+    def _check_use(cls, options):
+        """Refuses options that would change nothing."""
+        given = options.get("kind")
+        number = _CHOICES["sampler_kind"]["whole"] if given is None else _choice("sampler_kind", given, "kind")
+        for kind, known in _CHOICES["sampler_kind"].items():
+            unused = ["%s (%s %s)" % (name, " and ".join('"%s"' % one for one in users), "do" if users[1:] else "does")
+                      for name, users in cls._USED_BY if kind not in users and options.get(name) is not None]
+            if known == number and unused:
+                raise ArgumentError('kind is %s"%s", which does not use %s' % (
+                    "not given and so " if given is None else "", kind, ", ".join(unused)))
+
+    @staticmethod
+    def _check_axes(dataset, options):
+        """Refuses patches of another number of axes than the first volume has, where there is one."""
+        for name in ("patch_shape", "stride", "overlap"):
+            given = options.get(name)
+            volume = None if given is None else dataset._first_volume()
+            if volume is None:
+                continue
+            try:
+                count = len(given)
+                found = "has %d numbers" % count
+            except TypeError:
+                count, found = None, "is %r" % (given,)
+            if count != len(volume.shape):
+                raise ArgumentError("%s %s, expected %d numbers: one for each spatial axis of the first volume, whose "
+                                    "shape is %s" % (name, found, len(volume.shape), volume.shape))
 
     def __len__(self):
         out = c_uint64()
@@ -1236,6 +1289,9 @@ class Category(object):
         if isinstance(given, cls):
             return given
         if isinstance(given, dict):
+            if "name" not in given:
+                raise ArgumentError('a category needs a name, as in {"name": "images"}; this one has %s' % (
+                    ", ".join(sorted(str(key) for key in given)) or "nothing"))
             return cls(**dict((str(key), value) for key, value in given.items()))
         return cls(given)
 
@@ -1261,12 +1317,15 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
     """What a loader has done since it was made.
 
     threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
-    long the next batch was waited for; work_ns and idle_ns: how long all threads together worked and waited; held:
-    batches that callers hold now; slots and slot_bytes: those that exist; cache_hits and cache_misses: of the dataset's
-    cache since the loader was made, by all that read it; cache_bytes: what is in it now; scratch_bytes: what the
-    threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a loader has
-    on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU. uploads and
-    upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
+    long the next batch was waited for; work_ns: how long all threads together read and transformed; idle_ns: how
+    long all threads together had nothing to do: every batch ready or held, or the epoch over, and so the time until
+    the next begins; held: batches that callers hold now; slots and slot_bytes: those that exist; cache_hits: the
+    look-ups of decoded parts (chunks, inflated volumes) that were found in the dataset's cache, since the loader was
+    made, by all that read it: slices that are read together look each part up once, so it depends on batch size and
+    threads; cache_misses: parts that had to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what
+    the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a
+    loader has on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU.
+    uploads and upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
     """
 
     __slots__ = ()
@@ -1278,17 +1337,20 @@ class Loader(_Object):
         for batch in loader.epoch(0):
             train(batch["images"], batch["labels"])
 
-    Options: batch_size (1), prefetch (2: batches that are kept ready), threads (0: one a core, 8 at most), order
+    Options, of which every number is its default where it is 0: batch_size (0: 1), prefetch (batches that are kept
+    ready; 0: 2, so there is no way to have none), threads (0: one a core, 8 at most; 1024 at most), order
     ("sequential", "shuffled"), last_batch ("keep", "drop", "pad"), on_error ("continue", "stop"), ragged ("error",
-    "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (1), seed (0), transform (a Transform
+    "pad"), thin_axis ("drop", "keep"), endless (False), rank (0), world_size (0: 1), seed (0), transform (a Transform
     or its steps), categories (names, dicts or Category objects; all of the first subject), device ("cpu", "cuda",
-    "cuda_host": pinned host memory), device_id, cast ("auto", "host", "device": where voxels get their dtype),
-    group_window (0: within windows of so many samples, those of one subject that lie near each other follow each
-    other, so that a decoded chunk serves several), consumer ("cpu"; "device" where batches are only copied away),
+    "cuda_host": pinned host memory), device_id (0), cast ("auto", "host", "device": where voxels get their dtype),
+    group_window (within windows of so many samples, those of one subject that lie near each other follow each other, so
+    that a decoded chunk serves several; 0: none), consumer ("cpu"; "device" where batches are only copied away),
     pinned_allocator (for "cuda" and "cuda_host", in place of the driver's: a pair of allocate(bytes), which gives the
     address of pinned memory aligned to 64, or None, and release(address, bytes), which takes it back on any thread once
     the loader and all its batches are gone, but not when Python ends).
 
+    A batch is never larger than this rank's epoch: a larger batch_size is cut to it, but with last_batch "pad", which
+    fills batches up, and with "drop", where no batch at all is an ArgumentError.
     The batches are the same for any number of threads. At most prefetch + 1 batches exist at a time, those that
     you hold or have views of counted. After a fork, calls in the child raise ForkedError. When the interpreter ends,
     loaders with batches on a GPU or in pinned memory are closed, before its driver goes.
@@ -1301,7 +1363,11 @@ class Loader(_Object):
     _HELD_SECONDS = 5.0
     # How long the end of the interpreter waits for the threads of all loaders.
     _END_SECONDS = 1.0
+    # How long a start waits for the iterators that it has woken on other threads.
+    _LEAVE_SECONDS = 1.0
     _on_gpus = weakref.WeakSet()
+    # What iterators are of: another object whenever the loader is begun anew.
+    _begun = None
 
     def __init__(self, sampler, **options):
         keep = []
@@ -1309,7 +1375,8 @@ class Loader(_Object):
         pool = _Pool.of(options.pop("pinned_allocator", None))
         handle = _Handle(_Loader, _lib.loader_free) if pool is None else _PooledHandle()
         self._batch = _BatchHandle if pool is None else _PooledBatchHandle
-        options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep)
+        options = _options(_LoaderOptions, _lib.loader_options_init, options, self._CHOICES, keep,
+                           ["pinned_allocator"])
         if transform is not None:
             transform = transform if isinstance(transform, Transform) else Transform(transform)
             keep.append(transform._own)
@@ -1317,7 +1384,9 @@ class Loader(_Object):
         if categories is not None:
             if isinstance(categories, (dict, Category) + _WORD):
                 categories = [categories]
-            array = (_Category * max(len(categories), 1))()
+            if len(categories) == 0:
+                raise ArgumentError("categories is empty: leave it out for all that the first subject has")
+            array = (_Category * len(categories))()
             for raw, one in zip(array, categories):
                 Category._of(one)._write(raw, keep)
             options.categories, options.category_count = array, len(categories)
@@ -1330,7 +1399,8 @@ class Loader(_Object):
             if pool is not None:
                 pool.reraise()
             raise
-        self._handle = handle
+        # One object for each iterator that waits in the library now.
+        self._handle, self._waiting = handle, set()
         if _DEVICES.get(options.device, "cpu") != "cpu":
             self._on_gpus.add(self)
 
@@ -1340,11 +1410,26 @@ class Loader(_Object):
         return out.value
 
     def start(self, epoch):
-        """Begins an epoch, 0 being the first; a running one is given up."""
-        _lib.loader_start(self._own, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
+        """Begins an epoch, 0 being the first; a running one is given up, and iterators of it raise StateError."""
+        self._begin(_lib.loader_start, _integer(epoch, "epoch", 0, 2 ** 64 - 1))
+
+    def _begin(self, function, argument):
+        """Begins at a place; iterators of before get no batch of it, nor those that wait for one on other threads."""
+        handle, before = self._own, self._begun
+        self._begun = object()
+        try:
+            if self._waiting:
+                _lib.loader_cancel(handle)
+                end = _clock() + self._LEAVE_SECONDS
+                while self._waiting and _clock() < end:
+                    time.sleep(0.001)
+            function(handle, argument)
+        except BaseException:
+            self._begun = before
+            raise
 
     def epoch(self, epoch):
-        """Begins an epoch and iterates over its batches."""
+        """Begins an epoch and iterates over its batches, until another is begun: then next() raises StateError."""
         self.start(epoch)
         return iter(self)
 
@@ -1358,6 +1443,10 @@ class Loader(_Object):
         Errors: those of the batch's samples, in order, the message naming file and region; TimedOut, Cancelled;
         StateError before the first start; ForkedError.
         """
+        return self._next(timeout)
+
+    def _next(self, timeout=None, begun=None):
+        """As next_batch; where begun is given, a batch of what was begun then and of nothing else."""
         began, warned = _clock(), False
         while True:
             if _listener is not None:
@@ -1366,22 +1455,36 @@ class Loader(_Object):
             handle, left = self._batch(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
-            status = _lib.loader_next(self._own, left, byref(handle.pointer))
+            own, waiting = self._own, object()
+            try:
+                if begun is not None:
+                    self._waiting.add(waiting)
+                    self._check_begun(begun)
+                status = _lib.loader_next(own, left, byref(handle.pointer))
+            finally:
+                self._waiting.discard(waiting)
             if status == _OK:
                 return Batch(handle)
             if status == _END:
                 return None
             if status == _CANCELLED:
+                self._check_begun(begun)
                 raise Cancelled("the loader was cancelled")
             waited = _clock() - began
             if timeout is not None and waited >= timeout:
                 raise TimedOut("no batch was ready within %g seconds" % timeout)
-            if waited > self._HELD_SECONDS and not warned:
+            # A log is told of it by the library.
+            if waited > self._HELD_SECONDS and not warned and _listener is None:
                 warned, stats = True, self.stats()
                 if stats.held >= stats.slots:
                     warnings.warn("voxfeed: all %d batches of the loader are held, so none can be filled; copy what "
                                   "you keep, let go of batches and views, or raise prefetch" % stats.slots,
-                                  RuntimeWarning, stacklevel=2)
+                                  RuntimeWarning, stacklevel=3)
+
+    def _check_begun(self, begun):
+        if begun not in (None, self._begun):
+            raise StateError("the loader was begun anew, by epoch, start or load_state, after this iterator was made: "
+                             "iterate over what epoch() gave last; two epochs at a time need another loader")
 
     def cancel(self):
         """Wakes every thread that waits for a batch with Cancelled, and ends the epoch."""
@@ -1400,12 +1503,13 @@ class Loader(_Object):
     def load_state(self, state):
         """Goes back to a saved place: iterating over the loader continues exactly there.
 
+        Iterators of before raise StateError.
         Errors: ArgumentError where the state is damaged or belongs to another dataset, sampler, seed or share.
         """
-        _lib.loader_load_state(self._own, _encoded(state, "state"))
+        self._begin(_lib.loader_load_state, _encoded(state, "state"))
 
     def stats(self):
-        """What the loader has done since it was made, as LoaderStats."""
+        """What the loader has done since it was made, as LoaderStats; its docstring says what each number counts."""
         raw = _LoaderStats(struct_size=ctypes.sizeof(_LoaderStats))
         _lib.loader_get_stats(self._own, byref(raw))
         return LoaderStats(*[getattr(raw, name) for name in LoaderStats._fields])
@@ -1551,16 +1655,18 @@ atexit.register(_PooledHandle._ended.append, True)
 
 
 class _Batches(object):
-    """Iterates over a loader's batches; a generator would hold the batch that it gave last."""
+    """Iterates over a loader's batches until it is begun anew; a generator would hold the batch that it gave last."""
 
     def __init__(self, loader):
-        self._loader = loader
+        self._loader, self._begun = loader, loader._begun
 
     def __iter__(self):
         return self
 
     def __next__(self):
-        batch = self._loader.next_batch()
+        if self._begun is None:
+            self._begun = self._loader._begun
+        batch = self._loader._next(begun=self._begun)
         if batch is None:
             raise StopIteration
         return batch
@@ -1575,10 +1681,10 @@ class Assembler(_Object):
     """Puts predictions for the batches of a loader back into volumes, in any order.
 
     Options: blend ("last", "mean", "gaussian"), reduce ("none", "argmax": a label map), dtype ("f32", "u8"),
-    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent, 0.125), device ("cpu", "cuda":
-    predictions on a GPU are added there, as far as the sums fit), device_id, device_bytes (the most bytes of sums
-    there; 0: half of what is free), threads (the most that add the rows of one call on the host, or write what is
-    taken; 0: as many as there are cores, at most 8).
+    accumulate ("f32", "f64": sums), sigma (gaussian: as a share of the patch's extent; 0: 0.125), device ("cpu",
+    "cuda": predictions on a GPU are added there, as far as the sums fit), device_id (0), device_bytes (the most bytes
+    of sums there; 0: half of what is free), threads (the most that add the rows of one call on the host, or write what
+    is taken; 0: as many as there are cores, at most 8).
     A subject is complete when every sample that this rank's epoch has of it was added.
     """
 
@@ -1711,7 +1817,8 @@ else:
 def save_volume(path, array, affine=None):
     """Saves one volume, (spatial axes) or (channel, three spatial axes): .nii, .nii.gz, .npy or .h5 by the name.
 
-    affine is 4x4 as VolumeInfo's. The file gets its name when all is written.
+    affine is 4x4 as VolumeInfo's. The file gets its name when all is written: an existing file of this name is then
+    replaced, as a whole, and is untouched where that fails.
     """
     tensor, _array = _tensor(array)
     _lib.volume_save(_path(path), byref(tensor), _affine(affine))
@@ -1722,7 +1829,7 @@ def montage(path, columns, **options):
 
     columns: arrays (spatial axes) or (channel, three spatial axes), or dicts of a "volume" with a "title", a "look"
     ("auto", "grey", "labels": in colour over the first grey column) and the "channel" that is drawn.
-    Options: axis (that is cut across, 0), slices (6), tile_pixels (of a slice's longer side, 240), affine (as
+    Options: axis (that is cut across; 0), slices (0: 6), tile_pixels (of a slice's longer side; 0: 240), affine (as
     VolumeInfo's: with it superior, else anterior is up).
     """
     affine, keep = _affine(options.pop("affine", None)), []
@@ -1800,16 +1907,20 @@ def set_log(told, level="info", mode="queued"):
 
     told(level, line) gets "error" (something is lost), "warning" (it goes on, but not as you want it to) or "info"
     (what the library has decided by itself), and one line of text: lines of this level and those that matter more.
+    level: one of these words, or "warn", which is "warning". The variable VXF_LOG takes the same words, and "off": it
+    is read once, prints lines to the standard error, and changes nothing here.
 
     mode "queued": lines wait, 256 at most, and are told in process_events() and wherever a batch is waited for, on
     the thread that does that; what told raises is raised there. "direct": told is called at once, on any thread, must
     be quick and may not use voxfeed; what it raises is printed.
-    There is one for the whole process. Errors: StateError inside told, where mode is "direct".
+    There is one for the whole process; while one is set, batches that are all held are no RuntimeWarning besides.
+    Errors: StateError inside told, where mode is "direct".
     """
     global _listener
     if told is not None and not callable(told):
         raise TypeError("told is %r, expected something to be called with a level and a line" % (told,))
-    least, mode = _choice("log_level", level, "level"), _choice("log_mode", mode, "mode")
+    least = _choice("log_level", "warning" if level == "warn" else level, "level")
+    mode = _choice("log_mode", mode, "mode")
     # Inside a direct listener this raises, and so nobody waits for the lock that waits for the listener to end.
     _lib.process_events()
     with _setting:

@@ -59,7 +59,7 @@ with voxfeed.Writer(path("a.h5")) as writer:
     raised(TypeError, lambda: voxfeed.Writer(path("b.h5"), exists="replace"), "existing")
 dataset = voxfeed.Dataset(path("a.h5"))
 
-sampler = voxfeed.Sampler(dataset, kind="grid", patch_shape=(3, 4, 4), overlap=1, border=u"shift")
+sampler = voxfeed.Sampler(dataset, kind="grid", patch_shape=(3, 4, 4), overlap=(1, 0, 0), border=u"shift")
 loader = voxfeed.Loader(sampler, batch_size=3, order="shuffled", seed=2 ** 63, categories=[
     {"name": "images", "dtype": numpy.float64}, u"labels"],
     transform=[{"name": "scale", "category": "images", "slope": 2}])

@@ -168,11 +168,40 @@ class Options(Case):
             with self.refused(TypeError, repr(wrong), *allowed):
                 call()
 
+    def test_room_is_no_option(self):
+        sampler = grid(small())
+        loader = voxfeed.Loader(sampler)
+        volumes = [volume((3, 4, 5))]
+        cases = [(voxfeed.Dataset, voxfeed._DatasetOptions),
+                 (lambda **given: small().add_file(0, "c", "e", "p", **given), voxfeed._FileOptions),
+                 (lambda **given: voxfeed.Sampler(small(), **given), voxfeed._SamplerOptions),
+                 (lambda **given: voxfeed.Loader(sampler, **given), voxfeed._LoaderOptions),
+                 (lambda **given: voxfeed.Loader(sampler, categories=dict(given, name="images")), voxfeed._Category),
+                 (lambda **given: voxfeed.Assembler(loader, **given), voxfeed._AssemblerOptions),
+                 (lambda **given: voxfeed.Writer(self.path("a.h5"), **given), voxfeed._WriterOptions),
+                 (lambda **given: voxfeed.montage(self.path("a.png"), volumes, **given), voxfeed._MontageOptions),
+                 (lambda **given: voxfeed.montage(self.path("a.png"), [dict(volume=volumes[0], **given)]),
+                  voxfeed._MontageColumn)]
+        self.assertEqual({struct for name, struct in STRUCTS.items() if "option" in name or name in (
+            "vxf_category", "vxf_montage_column")}, {struct for _, struct in cases})
+        for call, struct in cases:
+            own = [name for name, _ in struct._fields_ if name.startswith("reserved")]
+            own += ["made_up", "struct_size", "reserved", "pinned", "axis_count", "category_count", "entry_count"]
+            for name in own:
+                with self.refused(TypeError, repr(name)) as caught:
+                    call(**{name: 0})
+                self.assertNotRegex(str(caught.exception).split(";")[1], r"reserved|struct_size|_count|pinned\b")
+        with self.refused(TypeError, "consumer, cast, pinned_allocator"):
+            voxfeed.Loader(sampler, pinned_alocator=None)
+
     def test_every_field_can_be_set(self):
         dataset = voxfeed.Dataset(io="positional", geometry="shape", cache_bytes=1 << 20, orient="RAS")
         dataset.add_array(dataset.add_subject("a"), "images", "T1", volume((6, 7, 8)), numpy.eye(4)[[2, 1, 0, 3]])
-        sampler = voxfeed.Sampler(dataset, kind="grid", border="shift", axes=(0, 1), patch_shape=(3, 4, 4),
-                                  stride=(2, 2, 2), overlap=None, samples_per_subject=2)
+        voxfeed.Sampler(dataset, kind="slices", axes=(0, 1), border=None)
+        voxfeed.Sampler(dataset, kind="uniform", patch_shape=(3, 4, 4), samples_per_subject=2)
+        voxfeed.Sampler(dataset, kind="grid", patch_shape=(3, 4, 4), overlap=(1, 0, 1))
+        sampler = voxfeed.Sampler(dataset, kind="grid", border="shift", patch_shape=(3, 4, 4), stride=(2, 2, 2),
+                                  overlap=None)
         loader = voxfeed.Loader(
             sampler, batch_size=2, prefetch=3, threads=1, order="shuffled", last_batch="drop", on_error="stop",
             ragged="pad", thin_axis="keep", endless=False, rank=0, world_size=1, seed=7, device="cpu", device_id=0,
@@ -181,6 +210,51 @@ class Options(Case):
                 squeeze_channel=True))
         self.assertEqual(next(loader.epoch(0))["images"].shape, (2, 3, 4, 4))
         voxfeed.Assembler(loader, blend="gaussian", reduce="argmax", dtype="u8", accumulate="f64", sigma=0.2)
+
+    def test_an_option_that_the_kind_does_not_use_is_refused(self):
+        dataset = small()
+        given = {"border": "clip", "axes": (0, 1), "patch_shape": (3, 3, 3), "stride": (2, 2, 2), "overlap": (1, 1, 1),
+                 "samples_per_subject": 2}
+        used = {"whole": [], "slices": ["axes"], "grid": ["border", "patch_shape", "stride", "overlap"],
+                "uniform": ["patch_shape", "samples_per_subject"]}
+        for kind, own in used.items():
+            for name, value in given.items():
+                users = [other for other in used if name in used[other]]
+                for word in (kind, getattr(voxfeed, "SAMPLER_KIND_" + kind.upper())):
+                    if name in own:
+                        voxfeed.Sampler(dataset, kind=word, **dict(
+                            {"patch_shape": (4, 4, 4)} if "patch_shape" in own else {}, **{name: value}))
+                        continue
+                    with self.refused(voxfeed.ArgumentError, 'kind is "%s"' % kind, "not use " + name,
+                                      *['"%s"' % user for user in users]):
+                        voxfeed.Sampler(dataset, kind=word, **{name: value})
+                voxfeed.Sampler(dataset, kind=kind, **{name: None})
+        with self.refused(voxfeed.ArgumentError, 'kind is not given and so "whole"',
+                          'patch_shape ("grid" and "uniform" do), samples_per_subject ("uniform" does)'):
+            voxfeed.Sampler(dataset, patch_shape=(3, 3, 3), samples_per_subject=8)
+
+    def test_patches_have_a_number_for_each_spatial_axis(self):
+        flat = in_memory([("a", {"images": {"T1": volume((9, 8))}})])
+        for dataset, axes in ((small(), 3), (flat, 2)):
+            for name in ("patch_shape", "stride", "overlap"):
+                for wrong in ((2,) * (axes - 1), [2] * (axes + 1), numpy.ones(axes + 3, int), [0] * 7, ()):
+                    parts = name, "has %d numbers, expected %d" % (len(wrong), axes)
+                    with self.refused(voxfeed.ArgumentError, *parts):
+                        voxfeed.Sampler(dataset, kind="grid", **{name: wrong})
+                for wrong in (2, 0, numpy.int64(2), numpy.array(2)):
+                    with self.refused(voxfeed.ArgumentError, name + " is", "expected %d numbers" % axes):
+                        voxfeed.Sampler(dataset, kind="grid", **{name: wrong})
+            with self.refused(voxfeed.ArgumentError, "patch_shape is 32, expected %d numbers" % axes):
+                voxfeed.Sampler(dataset, kind="uniform", patch_shape=32)
+        for whole in ((3, 0, 0), [3, 0, 0], numpy.array([3, 0, 0])):
+            sampler = voxfeed.Sampler(small(), kind="grid", patch_shape=whole, stride=(0, 0, 0))
+            self.assertEqual((len(sampler), sampler.get(0).shape), (4, (3, 7, 8)))
+        empty = voxfeed.Dataset()
+        with self.refused(voxfeed.ArgumentError, "no subject"):
+            voxfeed.Sampler(empty, kind="grid", patch_shape=(3, 3, 3))
+        empty.add_subject("a")
+        with self.refused(voxfeed.NotFoundError, "no volume"):
+            voxfeed.Sampler(empty, kind="grid", patch_shape=(3, 3, 3))
 
     def test_words_constants_and_dtypes_mean_the_same(self):
         for dtype in ("f64", "float64", u"f64", numpy.float64, numpy.dtype("float64"), voxfeed.DTYPE_F64):
@@ -198,7 +272,9 @@ class Options(Case):
                 (lambda: voxfeed.Loader(sampler, order=99), voxfeed.ArgumentError, ["order is 99"]),
                 (lambda: voxfeed.Loader(sampler, endless=2), voxfeed.ArgumentError, ["endless is 2"]),
                 (lambda: voxfeed.Loader(sampler, categories={"name": "images", "dtype": "f99"}), ValueError, ["f99"]),
-                (lambda: voxfeed.Sampler(dataset, patch_shape=[1] * 7), ValueError, ["patch_shape has 7"]),
+                (lambda: voxfeed.Sampler(dataset, kind="grid", patch_shape=[1] * 7), ValueError, ["patch_shape has 7"]),
+                (lambda: voxfeed.Sampler(dataset, kind="slices", axes=[1] * 7), ValueError, ["axes has 7"]),
+                (lambda: voxfeed.Sampler(dataset, kind=99), voxfeed.ArgumentError, ["kind is 99"]),
                 (lambda: dataset.add_subject(5), TypeError, ["id is 5"]),
                 (lambda: dataset.add_subject("a\0b"), ValueError, ["NUL"]),
                 (lambda: dataset.add_subject("a"), ValueError, ["a"]),
@@ -221,6 +297,10 @@ class Options(Case):
                 (lambda: voxfeed.Dataset(orient="RAR"), voxfeed.ArgumentError, ["RAR"]),
                 (lambda: sampler.get(10 ** 6), voxfeed.RangeError, []),
                 (lambda: voxfeed.Loader(sampler).next_batch(), voxfeed.StateError, []),
+                (lambda: voxfeed.Loader(sampler, categories=[]), voxfeed.ArgumentError, ["categories", "leave it out"]),
+                (lambda: voxfeed.Loader(sampler, categories=()), voxfeed.ArgumentError, ["categories", "leave it out"]),
+                (lambda: voxfeed.Loader(sampler, categories=[dict(dtype="f32")]), voxfeed.ArgumentError, ["a name"]),
+                (lambda: voxfeed.Loader(sampler, categories={}), voxfeed.ArgumentError, ["needs a name"]),
                 (lambda: voxfeed.Loader(sampler, categories="nothing"), voxfeed.NotFoundError, ["nothing", "images"])]:
             with self.refused(kind, *parts):
                 call()
@@ -277,6 +357,18 @@ class Data(Case):
         for number, array in enumerate(given):
             dataset = in_memory([("a", {"images": {"T1": array}})])
             self.same(dataset.read(0, "images", "T1"), array, number)
+
+    def test_arrays_of_what_is_no_number_are_named(self):
+        dataset, expected = small(), ["expected bool, float16, float32"]
+        for array, dtype in [(numpy.array([None] * 3), "|O"), (numpy.array([[object()]]), "|O"),
+                             (numpy.zeros(3, "M8[ns]"), "<M8[ns]"), (numpy.zeros(3, "m8[10s]"), "<m8[10s]"),
+                             (numpy.zeros(3, ">M8[ns]"), "<M8[ns]"), (numpy.array(["abc"]), "<U3"),
+                             (numpy.zeros(3, "f4,i2"), "|V6"), (numpy.zeros(3, "complex64"), "<c8")]:
+            with self.refused(TypeError, "array has dtype " + dtype, *expected):
+                dataset.add_array(0, "c", "e", array)
+            with self.refused(TypeError, "array has dtype " + dtype, *expected):
+                voxfeed.save_volume(self.path("o.npy"), array)
+        self.assertFalse(os.path.exists(self.path("o.npy")))
 
     def test_affines_go_in_and_out(self):
         affine = numpy.array([[0, 0, 2., 5], [0, 3, 0, 6], [4, 0, 0, 7], [0, 0, 0, 1]])

@@ -121,6 +121,102 @@ class Lives(Case):
             next(voxfeed.Loader(sampler, batch_size=2, threads=2).epoch(0))
 
 
+class Epochs(Case):
+    """An iterator gives the batches of the epoch that it was made for, and of no other."""
+
+    def over(self, epoch):
+        for _ in range(2):
+            with self.refused(voxfeed.StateError, "begun anew", "iterate over what", "need another loader"):
+                next(epoch)
+
+    def test_an_old_epoch_gives_no_batch_of_a_new_one(self):
+        loader = loader_of(batch_size=2)
+        state = loader.save_state()
+        for begin in (lambda: loader.epoch(1), lambda: loader.epoch(0), lambda: loader.start(3),
+                      lambda: loader.load_state(state)):
+            old, ended = loader.epoch(0), loader.epoch(0)
+            self.over(old)
+            count(ended)
+            current = begin()
+            self.over(ended)
+            self.assertEqual(count(loader if current is None else current), len(loader))
+            self.over(old)
+
+    def test_an_old_epoch_stays_over_when_the_new_one_is_cancelled_or_closed(self):
+        loader = loader_of(batch_size=2)
+        old = loader.epoch(0)
+        next(old)
+        loader.epoch(1)
+        loader.cancel()
+        self.over(old)
+        loader.epoch(2)
+        loader.close()
+        with self.refused(voxfeed.HandleError, "closed"):
+            next(old)
+
+    def test_iterators_of_one_epoch_share_it(self):
+        loader = loader_of(batch_size=2)
+        early = iter(loader)
+        with self.refused(voxfeed.StateError, "not started"):
+            next(early)
+        epoch = loader.epoch(0)
+        iterators = [epoch, iter(epoch), iter(loader), early]
+        found = [next(one).samples[0].position for one in iterators for _ in range(2)]
+        self.assertEqual(found, list(range(0, 16, 2)))
+        for one in iterators:
+            self.assertIsNone(next(one, None))
+        loader.start(1)
+        for one in iterators:
+            self.over(one)
+
+    def test_a_cancelled_or_closed_loader_says_so_to_its_epoch(self):
+        loader = loader_of(batch_size=2)
+        epoch = loader.epoch(0)
+        loader.cancel()
+        with self.refused(voxfeed.Cancelled):
+            next(epoch)
+        again = loader.epoch(0)
+        self.over(epoch)
+        self.assertEqual(count(again), len(loader))
+        loader.close()
+        with self.refused(voxfeed.HandleError, "closed"):
+            next(again)
+
+    def test_a_place_that_is_refused_leaves_the_epoch_going(self):
+        loader = loader_of(batch_size=2)
+        epoch = loader.epoch(0)
+        next(epoch)
+        with self.refused(voxfeed.ArgumentError):
+            loader.load_state("{}")
+        with self.refused(ValueError, "epoch is -1"):
+            loader.start(-1)
+        self.assertEqual(count(epoch), len(loader) - 1)
+
+    def test_a_thread_that_waits_in_an_old_epoch_gets_no_batch_of_the_new_one(self):
+        loader = loader_of(batch_size=2, prefetch=1)
+        for _ in range(20):
+            old, outcome = loader.epoch(0), []
+            held = [next(old) for _ in range(loader.stats().slots)]
+
+            def wait():
+                try:
+                    outcome.append(next(old).samples)
+                except voxfeed.Error as error:
+                    outcome.append(error)
+
+            thread = threading.Thread(target=wait)
+            thread.start()
+            thread.join(0.02)
+            self.assertEqual(outcome, [])
+            new = loader.epoch(1)
+            held.pop()
+            thread.join(60)
+            self.assertIsInstance(outcome[0], voxfeed.StateError)
+            self.assertIn("begun anew", str(outcome[0]))
+            held.clear()
+            self.assertEqual([batch.samples[0].position for batch in new], list(range(0, 16, 2)))
+
+
 class Threads(Case):
     def test_threads_share_an_epoch(self):
         loader = loader_of(batch_size=3, threads=2, prefetch=4)
@@ -202,7 +298,23 @@ class Threads(Case):
             with self.assertRaises(voxfeed.TimedOut):
                 loader.next_batch(timeout=0.5)
         self.assertIn("all %d batches" % len(held), str(caught[0].message))
-        self.assertEqual(len(caught), 1)
+        self.assertEqual((len(caught), caught[0].filename), (1, __file__))
+
+    def test_holding_every_batch_is_told_to_the_log_alone_where_there_is_one(self):
+        loader = loader_of(prefetch=1)
+        loader._HELD_SECONDS = 0.05
+        epoch = loader.epoch(0)
+        held = [next(epoch) for _ in range(loader.stats().slots)]
+        self.addCleanup(voxfeed.set_log, None)
+        voxfeed.set_log(lambda level, line: None)
+        for expected in (0, 1):
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                with self.assertRaises(voxfeed.TimedOut):
+                    loader.next_batch(timeout=0.5)
+            self.assertEqual(len(caught), expected)
+            voxfeed.set_log(None)
+        del held
 
     @unittest.skipUnless(hasattr(os, "fork"), "no fork here")
     def test_a_loader_is_refused_after_a_fork(self):

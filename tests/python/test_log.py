@@ -97,6 +97,24 @@ class Log(Case):
         self.say_something()
         self.assertEqual(len(self.told), 2)
 
+    def test_warn_and_warning_are_the_same_level_here_and_in_the_environment(self):
+        for word in ("warn", "warning", u"warn"):
+            del self.told[:]
+            voxfeed.set_log(self.keep, level=word)
+            self.say_something()
+            voxfeed.process_events()
+            self.assertEqual([level for level, _ in self.told], ["warning"])
+        code = ("import os, sys, voxfeed\n"
+                "os.mkdir(sys.argv[2])\n"
+                "data = voxfeed.Dataset(sys.argv[1], seek_index='always', index_folder=sys.argv[2])\n"
+                "os.rmdir(sys.argv[2])\n"
+                "data.read(0, 'images')\n")
+        for word, printed in (("warn", True), ("warning", True), ("info", True), ("error", False), ("off", False)):
+            status, output, errors = run_python(code, self.path("scan.nii.gz"), self.path(word),
+                                                environment={"VXF_LOG": word})
+            self.assertEqual((status, output, "voxfeed: warning: " in errors), (0, "", printed), word)
+            self.assertIn('"%s"' % word, voxfeed.set_log.__doc__)
+
     def test_what_is_no_listener_is_refused(self):
         with self.refused(TypeError, "called"):
             voxfeed.set_log("print")
