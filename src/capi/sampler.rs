@@ -142,7 +142,8 @@ impl vxf_sampler_options {
                     vxf_sampler_kind::WHOLE => "whole",
                     vxf_sampler_kind::SLICES => "slices",
                     vxf_sampler_kind::GRID => "grid",
-                    _ => "uniform",
+                    vxf_sampler_kind::UNIFORM => "uniform",
+                    other => return Err(unknown("kind", other.0)),
                 };
                 Err(Error::argument(format!(
                     "{name} is given, but kind is {kind}: {name} is of kind {kinds}"

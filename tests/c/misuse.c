@@ -50,6 +50,14 @@ int main(void) {
             vxf_sampler_free(sampler);
         }
     }
+    {
+        vxf_sampler_options options;
+        vxf_sampler *sampler = NULL;
+        OK(vxf_sampler_options_init(&options, sizeof options));
+        options.kind = 99;
+        set_stride(&options);
+        REFUSED(vxf_sampler_new(dataset, &options, &sampler), VXF_STATUS_ERR_ARGUMENT, "kind is 99");
+    }
     OK(vxf_dataset_add_subject(dataset, "flat", &subject));
     REFUSED(vxf_dataset_add_tensor(dataset, subject, "c", "e", &tensor, flat), VXF_STATUS_ERR_ARGUMENT, "singular");
     REFUSED(vxf_dataset_add_tensor(dataset, subject, "c", "e", &tensor, plane), VXF_STATUS_ERR_ARGUMENT, "singular");
