@@ -740,8 +740,8 @@ vxf_status vxf_sampler_options_init(vxf_sampler_options *options, size_t struct_
  * Applies a rule to the subjects that the dataset has now. options may be NULL: whole volumes.
  *
  * The sampler keeps the dataset alive. Free with vxf_sampler_free().
- * Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, or a subject has
- * no sample under the rule; the message names it.
+ * Errors: ERR_ARGUMENT where an option is given that the kind does not use, the dataset is empty, subjects have
+ * different numbers of axes, or a subject has no sample under the rule; the message names it.
  */
 vxf_status vxf_sampler_new(const vxf_dataset *dataset,
                            const vxf_sampler_options *options,
@@ -1204,7 +1204,10 @@ typedef struct {
     uint64_t cache_hits;
     /** Those that had to be decoded. */
     uint64_t cache_misses;
-    /** The bytes in the cache now, cache_bytes of the dataset's options at most. */
+    /**
+     * The bytes that the cache holds now, with memory that lies ready for what is decoded next: cache_bytes of the
+     * dataset's options at most.
+     */
     uint64_t cache_bytes;
     /**
      * The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
@@ -1495,7 +1498,8 @@ vxf_status vxf_assembler_take(vxf_assembler *assembler,
 /**
  * Saves a subject's result with the geometry of its first volume: .nii, .nii.gz, .npy or .h5 by the name.
  *
- * The file is complete or not there: it gets its name when all is written. The subject is then gone.
+ * The file is complete or not there: it gets its name when all is written, and replaces an older one of that name. The
+ * subject is then gone.
  * Errors: as vxf_assembler_take(), ERR_ARGUMENT for another ending, and ERR_IO; the subject then stays, so
  * it can be saved elsewhere.
  */

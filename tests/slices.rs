@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use voxfeed::error::{Error, Result};
-use voxfeed::feed::{CategoryOptions, Loader, LoaderOptions, Next, Ragged};
+use voxfeed::feed::{CategoryOptions, Loader, LoaderOptions, Next, Ragged, ThinAxis};
 use voxfeed::plan::{EpochOptions, LastBatch, Order, Sampler, Slices};
 use voxfeed::store::{
     ArrayLayout, ChannelPlace, Context, Dataset, Entry, Header, MemoryArray, OpenOptions, Origin, Scratch,
@@ -227,4 +227,16 @@ fn a_damaged_slice_fails_alone_in_its_batch() {
             }
         }
     }
+}
+
+#[test]
+fn slices_of_several_axes_that_keep_theirs_are_not_padded() {
+    let (dataset, _) = dataset(&[[4, 5, 6]], None, None);
+    let made = |axes: &[usize]| {
+        let sampler = Sampler::new(Arc::clone(&dataset), Arc::new(Slices::new(axes).unwrap())).unwrap();
+        Loader::new(Arc::new(sampler), LoaderOptions { thin_axis: ThinAxis::Keep, ..options(4, 1) })
+    };
+    assert!(made(&[0]).is_ok() && made(&[2]).is_ok());
+    let error = made(&[0, 1]).unwrap_err();
+    assert!(error.message().contains("thin_axis = drop"), "{error}");
 }

@@ -1401,6 +1401,8 @@ class Loader(_Object):
             raise
         # One object for each iterator that waits in the library now.
         self._handle, self._waiting = handle, set()
+        # Held while the loader is begun anew; how often all that wait were woken for that.
+        self._beginning, self._wakes = threading.Lock(), 0
         if _DEVICES.get(options.device, "cpu") != "cpu":
             self._on_gpus.add(self)
 
@@ -1415,18 +1417,23 @@ class Loader(_Object):
 
     def _begin(self, function, argument):
         """Begins at a place; iterators of before get no batch of it, nor those that wait for one on other threads."""
-        handle, before = self._own, self._begun
-        self._begun = object()
-        try:
-            if self._waiting:
-                _lib.loader_cancel(handle)
-                end = _clock() + self._LEAVE_SECONDS
-                while self._waiting and _clock() < end:
-                    time.sleep(0.001)
-            function(handle, argument)
-        except BaseException:
-            self._begun = before
-            raise
+        with self._beginning:
+            handle, before, place = self._own, self._begun, None
+            self._begun = object()
+            try:
+                if self._waiting:
+                    self._wakes += 1
+                    _lib.loader_cancel(handle)
+                    place = self.save_state()
+                    end = _clock() + self._LEAVE_SECONDS
+                    while self._waiting and _clock() < end:
+                        time.sleep(0.001)
+                function(handle, argument)
+            except BaseException:
+                self._begun = before
+                if place is not None:
+                    _lib.loader_load_state(handle, _encoded(place, "state"))
+                raise
 
     def epoch(self, epoch):
         """Begins an epoch and iterates over its batches, until another is begun: then next() raises StateError."""
@@ -1455,7 +1462,7 @@ class Loader(_Object):
             handle, left = self._batch(), self._SLICE_NS
             if timeout is not None:
                 left = max(0, min(left, int((timeout - (_clock() - began)) * 1e9)))
-            own, waiting = self._own, object()
+            own, waiting, wakes = self._own, object(), self._wakes
             try:
                 if begun is not None:
                     self._waiting.add(waiting)
@@ -1468,7 +1475,11 @@ class Loader(_Object):
             if status == _END:
                 return None
             if status == _CANCELLED:
-                self._check_begun(begun)
+                with self._beginning:
+                    self._check_begun(begun)
+                if self._wakes != wakes:
+                    # It was begun anew, or refused to be, and whoever is not of an old epoch waits on.
+                    continue
                 raise Cancelled("the loader was cancelled")
             waited = _clock() - began
             if timeout is not None and waited >= timeout:
@@ -1658,16 +1669,19 @@ class _Batches(object):
     """Iterates over a loader's batches until it is begun anew; a generator would hold the batch that it gave last."""
 
     def __init__(self, loader):
-        self._loader, self._begun = loader, loader._begun
+        self._loader, self._begun, self._over = loader, loader._begun, False
 
     def __iter__(self):
         return self
 
     def __next__(self):
+        if self._over:
+            raise StopIteration
         if self._begun is None:
             self._begun = self._loader._begun
         batch = self._loader._next(begun=self._begun)
         if batch is None:
+            self._over = True
             raise StopIteration
         return batch
 

@@ -136,8 +136,7 @@ unsafe impl Sized32 for vxf_assembler_options {
 
 /// A dtype's name, or its number where it has none.
 fn name_of(dtype: vxf_dtype) -> String {
-    DType::from_code(dtype.0 as i32)
-        .map_or_else(|_| format!("{:#x}", dtype.0), |known| known.name().to_owned())
+    DType::from_code(dtype.0).map_or_else(|_| format!("{:#x}", dtype.0), |known| known.name().to_owned())
 }
 
 impl vxf_assembler_options {

@@ -204,7 +204,8 @@ pub struct vxf_loader_stats {
     pub cache_hits: u64,
     /// Those that had to be decoded.
     pub cache_misses: u64,
-    /// The bytes in the cache now, cache_bytes of the dataset's options at most.
+    /// The bytes that the cache holds now, with memory that lies ready for what is decoded next: cache_bytes of the
+    /// dataset's options at most.
     pub cache_bytes: u64,
     /// The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
     /// that the loader has of memory, however large the volumes are, but for seek indexes (some hundredths of

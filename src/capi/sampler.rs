@@ -136,6 +136,9 @@ impl vxf_sampler_options {
             ("border", self.border != vxf_border::DROP, grid, "grid"),
             ("samples_per_subject", self.samples_per_subject != 0, uniform, "uniform"),
         ];
+        if self.axis_count == 0 && self.axes.iter().any(|&axis| axis != 0) {
+            return Err(Error::argument("axes are given, but axis_count is 0"));
+        }
         match fields.into_iter().find(|(_, given, used, _)| *given && !used) {
             Some((name, _, _, kinds)) => {
                 let kind = match self.kind {
@@ -225,8 +228,8 @@ pub unsafe extern "C" fn vxf_sampler_options_init(
 /// Applies a rule to the subjects that the dataset has now. options may be NULL: whole volumes.
 ///
 /// The sampler keeps the dataset alive. Free with vxf_sampler_free().
-/// Errors: ERR_ARGUMENT where the dataset is empty, subjects have different numbers of axes, or a subject has
-/// no sample under the rule; the message names it.
+/// Errors: ERR_ARGUMENT where an option is given that the kind does not use, the dataset is empty, subjects have
+/// different numbers of axes, or a subject has no sample under the rule; the message names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn vxf_sampler_new(
     dataset: *const vxf_dataset,

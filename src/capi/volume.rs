@@ -12,6 +12,7 @@ use crate::capi::tensor::{Given, VXF_MAX_AXES, vxf_dtype, vxf_tensor};
 use crate::error::{Error, Result};
 use crate::store::{
     ArrayLayout, ChannelPlace, Dataset, Entry, Extraction, Header, MemoryArray, Origin, Reader,
+    extents_of_three,
 };
 use crate::voxel::{Affine, Region, Shape};
 
@@ -190,18 +191,20 @@ pub unsafe extern "C" fn vxf_dataset_read(
     })
 }
 
-/// Four rows of four of the caller's as a geometry; none for NULL.
-pub(super) fn affine(pointer: *const f64) -> Result<Option<Affine>> {
+/// Four rows of four of the caller's as the geometry of a volume of this shape; none for NULL.
+pub(super) fn affine(pointer: *const f64, shape: &Shape) -> Result<Option<Affine>> {
     let numbers = array(pointer, if pointer.is_null() { 0 } else { 16 }, "affine")?;
     let rows: Vec<[f64; 4]> = numbers.chunks_exact(4).filter_map(|row| row.try_into().ok()).collect();
     match rows.as_slice() {
         [] => Ok(None),
         [r, a, s, [0.0, 0.0, 0.0, 1.0]] => {
             let affine = Affine::new([*r, *a, *s]);
-            match (affine.is_finite(), affine.is_flat()) {
-                (false, _) => Err(Error::argument("the affine is not finite")),
-                (true, true) => Err(Error::argument("the affine is singular: its axes span no volume")),
-                (true, false) => Ok(Some(affine)),
+            match affine.is_finite() {
+                false => Err(Error::argument("the affine is not finite")),
+                true if affine.is_flat(extents_of_three(shape)) => {
+                    Err(Error::argument("the affine is singular: the volume's axes span no volume"))
+                }
+                true => Ok(Some(affine)),
             }
         }
         _ => Err(Error::argument("the last row of the affine is not 0, 0, 0, 1")),
@@ -217,7 +220,7 @@ pub(super) fn memory_volume(given: &Given, affine: *const f64) -> Result<MemoryA
         channels,
         dtype: given.dtype,
         scale: None,
-        affine: self::affine(affine)?,
+        affine: self::affine(affine, &shape)?,
         origin: Origin { format: "memory", ..Origin::default() },
     };
     let layout = ArrayLayout::dense(&shape, channels, given.dtype.byte_len(), ChannelPlace::First);

@@ -144,7 +144,7 @@ pub unsafe extern "C" fn vxf_writer_add_entry(
 /// A tensor of the caller's as a volume to be saved, its channel first where it has four axes.
 fn dense<'a>(given: &Given, bytes: &'a [u8], affine: *const f64) -> Result<DenseVolume<'a>> {
     let (channels, shape) = given.channel_first(given.extents.len().min(3))?;
-    Ok(DenseVolume { shape, channels, dtype: given.dtype, bytes, affine: self::affine(affine)? })
+    Ok(DenseVolume { shape, channels, dtype: given.dtype, bytes, affine: self::affine(affine, &shape)? })
 }
 
 /// Writes all subjects of a dataset, read in parallel; progress may be NULL, and is called on this thread.

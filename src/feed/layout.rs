@@ -271,6 +271,12 @@ fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usi
     };
     let Some((unequal, another)) = other else { return Ok((Some(known), voxels)) };
     if options.ragged == Ragged::Pad {
+        let thin: Vec<usize> = sampler.row_shapes()?.into_iter().filter_map(|(_, thin, _)| thin).collect();
+        if options.thin_axis == ThinAxis::Keep && thin.iter().any(|axis| Some(axis) != thin.first()) {
+            let text = "slices along several axes, each with its axis kept, have no shape in common that padding \
+                        fills: ask for thin_axis = drop, or for one axis";
+            return Err(Error::argument(text));
+        }
         let fixed = most.get(..known.len()).unwrap_or_default().to_vec();
         let voxels = Shape::new(&fixed)?.voxels()?;
         return Ok((Some(fixed), voxels));

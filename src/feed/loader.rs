@@ -319,7 +319,7 @@ impl Loader {
             slot_bytes: shared.sizes.host_bytes as u64,
             cache_hits: hits.saturating_sub(hits_before),
             cache_misses: misses.saturating_sub(misses_before),
-            cache_bytes: decoded.byte_len(),
+            cache_bytes: decoded.memory_bytes(),
             scratch_bytes: counters.scratch_bytes.load(Relaxed),
             pinned_bytes: shared.sizes.pinned_bytes as u64,
             device_bytes: shared.sizes.device_bytes as u64,

@@ -112,6 +112,11 @@ impl Decoded {
         self.byte_len.load(Ordering::Relaxed) as u64
     }
 
+    /// The bytes of memory that are held: those of [`Decoded::byte_len`], and what lies ready for further parts.
+    pub fn memory_bytes(&self) -> u64 {
+        self.byte_len() + lock(&self.spares).idle_bytes() as u64
+    }
+
     /// How often a part was found and how often it had to be decoded.
     pub fn hits_and_misses(&self) -> (u64, u64) {
         let counts = self.shards.iter().map(|shard| {
@@ -188,8 +193,8 @@ impl Decoded {
     /// Memory for a part that will be kept, of parts that give way to it where theirs is of use.
     fn memory(&self, len: usize) -> Result<AlignedBuffer> {
         self.decoding.fetch_add(len, Ordering::Relaxed);
-        lock(&self.spares).await_bytes(len);
         self.byte_len.fetch_add(len, Ordering::Relaxed);
+        lock(&self.spares).await_bytes(len);
         self.trim();
         let (spare, gone) = lock(&self.spares).take(len, self.left());
         drop(gone);

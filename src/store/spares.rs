@@ -41,6 +41,11 @@ impl Spares {
         (spare, self.too_much(left))
     }
 
+    /// The bytes that nobody awaits.
+    pub(super) fn idle_bytes(&self) -> usize {
+        self.byte_len.saturating_sub(self.awaited)
+    }
+
     /// Gives all memory back.
     pub(super) fn clear(&mut self) -> Vec<AlignedBuffer> {
         self.byte_len = 0;
@@ -87,6 +92,7 @@ mod tests {
     fn what_is_left_of_the_budget_may_hold_spares_too() {
         let mut spares = Spares::default();
         assert!(spares.put(buffer(10), 12).is_empty());
+        assert_eq!(spares.idle_bytes(), 10);
         assert_eq!(spares.put(buffer(3), 12).len(), 1);
         spares.await_bytes(20);
         assert_eq!(spares.put(buffer(20), 2).len(), 1, "23 bytes where 20 are awaited and 2 left");

@@ -69,6 +69,7 @@ impl Crew {
         // SAFETY: only the lifetime is let go of. The guard below takes the work away and waits for all threads that
         // are at it before this call returns or unwinds, so that none uses it any longer.
         let erased: *const (dyn Fn() + Sync) = unsafe { std::mem::transmute(erased) };
+        let under_way = UnderWay(&self.shared);
         let mut state = lock(&self.shared.state);
         (state.work, state.wanted) = (Some(Work(erased)), helpers);
         while state.threads < helpers {
@@ -79,7 +80,6 @@ impl Crew {
             state.threads += 1;
         }
         drop(state);
-        let under_way = UnderWay(&self.shared);
         for _ in 0..helpers {
             self.shared.work.notify_one();
         }

@@ -89,12 +89,25 @@ impl Affine {
         self.space
     }
 
-    /// Whether some step leads nowhere, or all of them into one plane.
-    pub fn is_flat(&self) -> bool {
-        let [[a, b, c], [d, e, f], [g, h, i]] = self.columns();
-        let volume = a * (e * i - f * h) - b * (d * i - f * g) + c * (d * h - e * g);
-        let [x, y, z] = self.spacing_mm();
-        volume.abs() <= 1e-9 * x * y * z
+    /// Whether the steps along the axes of more than one voxel lead nowhere, or into a plane or line where they should
+    /// span more.
+    pub fn is_flat(&self, extents: [usize; 3]) -> bool {
+        // What is left of each step when its shares along those before are taken away.
+        let mut before: Vec<[f64; 3]> = Vec::new();
+        for (column, _) in self.columns().into_iter().zip(extents).filter(|(_, extent)| *extent > 1) {
+            let length = |[x, y, z]: [f64; 3]| (x * x + y * y + z * z).sqrt();
+            let whole = length(column);
+            let rest = before.iter().fold(column, |[x, y, z], [p, q, r]| {
+                let along = x * p + y * q + z * r;
+                [x - along * p, y - along * q, z - along * r]
+            });
+            let left = length(rest);
+            if left <= 1e-9 * whole {
+                return true;
+            }
+            before.push(rest.map(|value| value / left));
+        }
+        false
     }
 
     /// The three rows, R, A and S, of four columns each.
@@ -157,6 +170,18 @@ impl Affine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flat_is_what_spans_less_than_its_axes() {
+        let of = |columns| Affine::from_columns(columns, [1.0, 2.0, 3.0]);
+        let (x, y, none) = ([1.0, 0.0, 0.0], [0.0, 2.0, 0.0], [0.0; 3]);
+        assert!(of([none, y, x]).is_flat([2, 3, 4]));
+        assert!(!of([none, y, x]).is_flat([1, 3, 4]), "one slice has no thickness");
+        assert!(of([x, y, [3.0, -1.0, 0.0]]).is_flat([2, 3, 4]));
+        assert!(!of([x, y, [3.0, -1.0, 1e-3]]).is_flat([2, 3, 4]));
+        assert!(!of([x, y, [0.0, 0.0, 1e-12]]).is_flat([2, 3, 4]), "small steps are steps");
+        assert!(of([x, x, x]).is_flat([1, 2, 2]) && !of([none, none, x]).is_flat([1, 1, 9]));
+    }
 
     #[test]
     fn itk_geometry_comes_back_and_changes_two_signs() {

@@ -57,6 +57,10 @@ int main(void) {
         options.kind = 99;
         set_stride(&options);
         REFUSED(vxf_sampler_new(dataset, &options, &sampler), VXF_STATUS_ERR_ARGUMENT, "kind is 99");
+        OK(vxf_sampler_options_init(&options, sizeof options));
+        options.kind = VXF_SAMPLER_KIND_SLICES;
+        options.axes[0] = 2;
+        REFUSED(vxf_sampler_new(dataset, &options, &sampler), VXF_STATUS_ERR_ARGUMENT, "axis_count is 0");
     }
     OK(vxf_dataset_add_subject(dataset, "flat", &subject));
     REFUSED(vxf_dataset_add_tensor(dataset, subject, "c", "e", &tensor, flat), VXF_STATUS_ERR_ARGUMENT, "singular");

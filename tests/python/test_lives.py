@@ -138,7 +138,7 @@ class Epochs(Case):
             self.over(old)
             count(ended)
             current = begin()
-            self.over(ended)
+            self.assertIsNone(next(ended, None), "an iterator that has ended stays at its end")
             self.assertEqual(count(loader if current is None else current), len(loader))
             self.over(old)
 
@@ -167,7 +167,7 @@ class Epochs(Case):
             self.assertIsNone(next(one, None))
         loader.start(1)
         for one in iterators:
-            self.over(one)
+            self.assertIsNone(next(one, None))
 
     def test_a_cancelled_or_closed_loader_says_so_to_its_epoch(self):
         loader = loader_of(batch_size=2)
@@ -178,9 +178,10 @@ class Epochs(Case):
         again = loader.epoch(0)
         self.over(epoch)
         self.assertEqual(count(again), len(loader))
+        last = loader.epoch(1)
         loader.close()
         with self.refused(voxfeed.HandleError, "closed"):
-            next(again)
+            next(last)
 
     def test_a_place_that_is_refused_leaves_the_epoch_going(self):
         loader = loader_of(batch_size=2)
@@ -191,6 +192,48 @@ class Epochs(Case):
         with self.refused(ValueError, "epoch is -1"):
             loader.start(-1)
         self.assertEqual(count(epoch), len(loader) - 1)
+
+    def waiting(self, loader, call):
+        """A thread that waits in a call, and where its outcome will be; what is held until it is let go."""
+        outcome = []
+
+        def wait():
+            try:
+                outcome.append(call())
+            except voxfeed.Error as error:
+                outcome.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        thread.join(0.05)
+        self.assertEqual(outcome, [])
+        return thread, outcome
+
+    def test_a_place_that_is_refused_leaves_those_that_wait_waiting(self):
+        loader = loader_of(batch_size=2, prefetch=1)
+        epoch = loader.epoch(0)
+        held = [next(epoch) for _ in range(loader.stats().slots)]
+        thread, outcome = self.waiting(loader, lambda: next(epoch).samples[0].position)
+        with self.refused(voxfeed.ArgumentError):
+            loader.load_state("{}")
+        held.clear()
+        thread.join(60)
+        # Whether it noticed or not, no batch is lost or given twice.
+        self.assertEqual(outcome, [4])
+        self.assertEqual([batch.samples[0].position for batch in epoch], list(range(6, 16, 2)))
+
+    def test_who_waits_for_any_batch_gets_one_of_the_new_epoch(self):
+        loader = loader_of(batch_size=2, prefetch=1)
+        old = loader.epoch(0)
+        held = [next(old) for _ in range(loader.stats().slots)]
+        any_thread, any_batch = self.waiting(loader, lambda: loader.next_batch().samples[0].epoch)
+        old_thread, old_batch = self.waiting(loader, lambda: next(old).samples)
+        loader.start(1)
+        held.clear()
+        any_thread.join(60)
+        old_thread.join(60)
+        self.assertEqual(any_batch, [1])
+        self.assertIsInstance(old_batch[0], voxfeed.StateError)
 
     def test_a_thread_that_waits_in_an_old_epoch_gets_no_batch_of_the_new_one(self):
         loader = loader_of(batch_size=2, prefetch=1)
