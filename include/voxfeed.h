@@ -377,8 +377,9 @@ typedef int32_t vxf_seek_index;
  * Where the index of a volume is kept.
  *
  * In a file, it serves every later process until the volume's file changes; its name is the volume's with
- * the ending .vxfindex, in an index_folder with a number in between that tells volumes of one name apart. A file that is stale or damaged is made anew; one that cannot be written is no
- * error, as voxels do not depend on it: the index is then kept in memory.
+ * the ending .vxfindex, in an index_folder with a number in between that tells volumes of one name apart. A
+ * file that is stale or damaged is made anew; one that cannot be written is no error, as voxels do not depend
+ * on it: the index is then kept in memory.
  */
 typedef int32_t vxf_index_place;
 /** In a file of index_folder where that is given, else in memory. */
@@ -457,9 +458,9 @@ typedef struct {
  * Files: a JSON manifest, pymia's and MedSegPy's HDF5 files, any HDF5 file with one volume, .npy, .npz,
  * .b2nd, .nii, .nii.gz, .hdr with .img, and slides (tiled TIFF, .svs, .ndpi, .mrxs and others) where OpenSlide
  * is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
- * (version 2 or 3), a group of one or of OME-NGFF's levels, with a manifest.json, nnU-Net raw and preprocessed, MedSegPy's slice
- * files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one subject each. Of
- * SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
+ * (version 2 or 3), a group of one or of OME-NGFF's levels, with a manifest.json, nnU-Net raw and
+ * preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one
+ * subject each. Of SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
  * annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
  * options may be NULL. Free with vxf_dataset_free().
  * Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED, and ERR_ARGUMENT where the volumes of a
@@ -503,8 +504,8 @@ vxf_status vxf_dataset_add_file(vxf_dataset *dataset,
  * Adds a volume in memory to a subject as an entry of a category; the voxels are copied.
  *
  * The tensor is (width), (height, width), (depth, height, width) or (channel, depth, height, width): channels of
- * two-dimensional images are entries of their own. affine may be NULL; else it has 16 numbers, row by row, that map a voxel index (depth, height, width, 1) to
- * millimetres RAS+, as in vxf_volume_info.
+ * two-dimensional images are entries of their own. affine may be NULL; else it has 16 numbers, row by row,
+ * that map a voxel index (depth, height, width, 1) to millimetres RAS+, as in vxf_volume_info.
  * Errors: as vxf_dataset_add_file().
  */
 vxf_status vxf_dataset_add_tensor(vxf_dataset *dataset,

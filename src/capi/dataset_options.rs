@@ -61,8 +61,9 @@ impl vxf_seek_index {
 /// Where the index of a volume is kept.
 ///
 /// In a file, it serves every later process until the volume's file changes; its name is the volume's with
-/// the ending .vxfindex, in an index_folder with a number in between that tells volumes of one name apart. A file that is stale or damaged is made anew; one that cannot be written is no
-/// error, as voxels do not depend on it: the index is then kept in memory.
+/// the ending .vxfindex, in an index_folder with a number in between that tells volumes of one name apart. A
+/// file that is stale or damaged is made anew; one that cannot be written is no error, as voxels do not depend
+/// on it: the index is then kept in memory.
 #[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct vxf_index_place(pub i32);
