@@ -254,6 +254,8 @@ fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usi
     let mut voxels = 0;
     let mut first: Option<(Vec<usize>, usize)> = None;
     let mut other: Option<(Vec<usize>, usize)> = None;
+    let mut cut = shapes.iter().filter_map(|(_, thin, _)| *thin);
+    let several_axes = cut.next().is_some_and(|first| cut.any(|axis| axis != first));
     for (shape, thin, subject) in shapes {
         let seen = visible(&shape, thin, options.thin_axis);
         voxels = voxels.max(Shape::new(&seen)?.voxels()?);
@@ -271,8 +273,7 @@ fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usi
     };
     let Some((unequal, another)) = other else { return Ok((Some(known), voxels)) };
     if options.ragged == Ragged::Pad {
-        let thin: Vec<usize> = sampler.row_shapes()?.into_iter().filter_map(|(_, thin, _)| thin).collect();
-        if options.thin_axis == ThinAxis::Keep && thin.iter().any(|axis| Some(axis) != thin.first()) {
+        if options.thin_axis == ThinAxis::Keep && several_axes {
             let text = "slices along several axes, each with its axis kept, have no shape in common that padding \
                         fills: ask for thin_axis = drop, or for one axis";
             return Err(Error::argument(text));

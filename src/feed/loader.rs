@@ -110,10 +110,7 @@ impl Loader {
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
         let pools = Pools::new(&options, rows, &layout)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
-        // Enough that what neighbours share is looked up once, few enough that no thread is left without rows.
-        let most_rows = (pools.host.len().saturating_mul(rows) / (2 * threads.max(1))).clamp(1, MOST_ROWS);
-        // A batch is divided evenly.
-        let most_rows = rows.div_ceil(rows.div_ceil(most_rows).max(1)).max(1);
+        let most_rows = rows_at_once(rows, pools.host.len(), threads);
         let shared = Shared {
             cache_before: plan.sampler().dataset().context().decoded.hits_and_misses(),
             back_pressure: BackPressure::new(pools.sizes.slots, options.held_limit),
@@ -354,6 +351,13 @@ fn let_go(memory: Memory) {
         let line = || format!("a batch's memory is kept for good: no thread can wait for its GPU: {cause}");
         tell(LogLevel::Error, line);
     }
+}
+
+/// How many rows of a batch a thread fills at once: enough that what neighbours share is looked up once, few enough that
+/// no thread is left without rows, and all parts of a batch alike.
+fn rows_at_once(rows: usize, slots: usize, threads: usize) -> usize {
+    let most = (slots.saturating_mul(rows) / (2 * threads)).clamp(1, MOST_ROWS);
+    rows.div_ceil(rows.div_ceil(most))
 }
 
 /// What is left of a time that has begun, none where it is for ever; nothing where it is up.

@@ -238,10 +238,10 @@ fn fill_rows(
             None => Arc::default(),
         };
         if !converts {
-            let aside = scratch.chunks_mut(gathered.max(1)).map(Some).chain(std::iter::repeat_with(|| None));
-            for (row, gathered) in held.chunks_mut(pitch.max(1)).zip(aside) {
+            let mut aside = scratch.chunks_mut(gathered.max(1));
+            for row in held.chunks_mut(pitch.max(1)) {
                 let row = row.get_mut(..bytes).unwrap_or_default();
-                program.run(&known, gathered.unwrap_or_default(), row)?;
+                program.run(&known, aside.next().unwrap_or_default(), row)?;
             }
         } else if let Some(Some(buffer)) = ticket.slot.statistics.get(number) {
             let numbers = program.row_statistics(&known);

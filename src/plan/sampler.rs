@@ -80,11 +80,9 @@ impl Sampler {
         if index >= self.len() {
             return Err(Error::range(format!("sample {index} of {}", self.len())));
         }
-        let subject = self.subject_of(index);
-        let before = subject.checked_sub(1).and_then(|previous| self.ends.get(previous)).copied();
+        let (subject, number) = self.within_subject(index);
         let shape = self.subject_shape(subject)?;
         let mut random = Stream::new(seed, epoch, index, Purpose::Region);
-        let number = index - before.unwrap_or_default();
         let Place { region, thin } = self.rule.place(&shape, number, &mut random)?;
         let inside = region.clipped(&shape);
         Ok(Sample { index, subject, epoch, position: index, repeated: false, region, inside, thin })
@@ -92,10 +90,15 @@ impl Sampler {
 
     /// How many samples, from one on, are slices of one subject that lie side by side; 1 where that is not known.
     pub fn neighbours(&self, index: u64) -> u64 {
+        let (subject, number) = self.within_subject(index);
+        self.shapes.get(subject).map_or(1, |shape| self.rule.neighbours(shape, number))
+    }
+
+    /// The subject that a sample belongs to, and its number among that subject's.
+    fn within_subject(&self, index: u64) -> (usize, u64) {
         let subject = self.subject_of(index);
         let before = subject.checked_sub(1).and_then(|previous| self.ends.get(previous)).copied();
-        let shape = self.shapes.get(subject);
-        shape.map_or(1, |shape| self.rule.neighbours(shape, index - before.unwrap_or_default()))
+        (subject, index - before.unwrap_or_default())
     }
 
     /// The subject that a sample belongs to.
