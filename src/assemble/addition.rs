@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex};
 
 use crate::assemble::accumulator::scratch_len;
-use crate::assemble::crew::{Hands, lock};
+use crate::assemble::crew::Hands;
 use crate::assemble::options::AssemblerOptions;
 use crate::assemble::pool::Pool;
 use crate::assemble::prediction::{Placed, View};
 use crate::assemble::progress::{Held, Progress, Ticket};
 use crate::error::{Error, Result};
-use crate::sys::Crew;
+use crate::sys::{Crew, lock};
 
 /// How far the current epoch is.
 #[derive(Debug, Default)]

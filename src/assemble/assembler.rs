@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::assemble::accumulator::Accumulator;
 use crate::assemble::addition::{Addition, Begun, State, count, hands, sum};
-use crate::assemble::crew::lock;
 use crate::assemble::incoming::Incoming;
 use crate::assemble::options::{AssemblerOptions, Readiness, Reduce};
 use crate::assemble::output::Output;
@@ -15,7 +14,7 @@ use crate::assemble::resident::Residence;
 use crate::device::{LentMemory, Location, StreamHandle};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{EpochOptions, Plan, Sample};
-use crate::sys::{AlignedBuffer, Crew};
+use crate::sys::{AlignedBuffer, Crew, lock};
 use crate::voxel::Shape;
 
 /// Puts predictions back into volumes.

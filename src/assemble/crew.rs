@@ -1,10 +1,10 @@
 //! Work that threads share: each takes the next part when it has done one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Error, Result};
-use crate::sys::Crew;
+use crate::sys::{Crew, lock};
 
 /// Threads for a call, the calling one among them: as many as there are tools.
 #[derive(Debug)]
@@ -47,11 +47,6 @@ pub(super) fn share<W: Send, T: Send>(
     };
     crew.run(helpers, &serve);
     failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-}
-
-/// A panic elsewhere leaves sums that are too small at worst; there is nothing here to be wary of.
-pub(super) fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -7,10 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::Builder;
 
-use crate::assemble::crew::lock;
 use crate::device::{Event, Gpu, Here, LentMemory, PinnedBuffer, Stream, StreamHandle};
 use crate::error::{Error, Result};
-use crate::sys::Process;
+use crate::sys::{Process, lock};
 
 /// The most predictions that are on their way at a time; who adds more waits for the first.
 const MOST: usize = 4;

@@ -4,9 +4,8 @@
 use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, Weak};
 
-use crate::assemble::crew::lock;
 use crate::error::Result;
-use crate::sys::AlignedBuffer;
+use crate::sys::{AlignedBuffer, lock};
 
 /// Memory that no subject's sums lie in.
 ///

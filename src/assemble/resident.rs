@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex};
 
-use crate::assemble::crew::lock;
 use crate::assemble::options::Blend;
 use crate::assemble::piece::{Axes, element};
 use crate::assemble::pool::tightest;
@@ -15,6 +14,7 @@ use crate::device::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::log::{LogLevel, tell};
+use crate::sys::lock;
 use crate::voxel::{DType, MAX_AXES};
 
 /// The most axes of a volume whose sums a GPU adds to.

@@ -6,13 +6,13 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use foldhash::fast::RandomState;
 
 use crate::error::Result;
 use crate::store::spares::Spares;
-use crate::sys::AlignedBuffer;
+use crate::sys::{AlignedBuffer, lock};
 
 /// Decoded bytes that several readers share.
 pub type DecodedBytes = Arc<AlignedBuffer>;
@@ -154,9 +154,7 @@ impl Decoded {
             (Ok(kept), _) => kept,
             (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
             (Err(TryLockError::WouldBlock), Patience::Leave) => return Ok(None),
-            (Err(TryLockError::WouldBlock), Patience::Wait) => {
-                place.lock().unwrap_or_else(PoisonError::into_inner)
-            }
+            (Err(TryLockError::WouldBlock), Patience::Wait) => lock(&place),
         };
         if let Some(bytes) = kept.as_ref() {
             self.shard(part).hits += 1;
@@ -339,10 +337,6 @@ impl Shard {
 fn next(turns: &AtomicU64) -> u64 {
     // No entry that is still being decoded has a turn, so 0 is nobody's.
     turns.fetch_add(1, Ordering::Relaxed) + 1
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

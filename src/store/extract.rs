@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::{Block, Entry, Moment, Patience, Scratch, Volume, Window};
-use crate::sys::{Fit, Scale, Stored, Stores, Target, fill, gather, gather_apart};
+use crate::sys::{Fit, MOST_GATHERED, Scale, Stored, Stores, Target, fill, gather, gather_apart};
 use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
@@ -364,9 +364,6 @@ struct Source<'a> {
     rows: Option<Rows>,
 }
 
-/// The most axes of a gather: rows, the channel and the spatial ones.
-const MOST: usize = MAX_AXES + 2;
-
 impl Source<'_> {
     /// Gathers a block's voxels into their places among the channels and axes of a row, or of several.
     fn place(
@@ -379,9 +376,9 @@ impl Source<'_> {
         // Rows come before the channels of each, so the axis that they lie along moves there.
         let lead = usize::from(self.rows.is_some());
         let (channels, one) = ([channels], [Run { output: 0, len: 1, source: 0, step: 1 }]);
-        let mut strides = [block.strides[0]; MOST];
-        let mut extents = [row_channels; MOST];
-        let mut runs: [&[Run]; MOST] = [&channels; MOST];
+        let mut strides = [block.strides[0]; MOST_GATHERED];
+        let mut extents = [row_channels; MOST_GATHERED];
+        let mut runs: [&[Run]; MOST_GATHERED] = [&channels; MOST_GATHERED];
         for (slot, &stored) in strides.iter_mut().skip(lead + 1).zip(&self.placed.axes) {
             *slot = block.strides.get(stored + 1).copied().unwrap_or_default();
         }

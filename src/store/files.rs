@@ -3,13 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 
 use crate::error::{Error, Result};
 use crate::store::hdf5::Handles;
 use crate::store::moment::{Looked, Moment};
 use crate::store::slide::OpenSlides;
-use crate::sys::{FileMap, OpenFile, descriptor_limit, is_network_file};
+use crate::sys::{FileMap, OpenFile, descriptor_limit, is_network_file, lock};
 
 /// How stored bytes are brought up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -302,10 +302,6 @@ impl Line {
             Kind::Mapped => drop(resident.map.take()),
         }
     }
-}
-
-fn lock<T>(guarded: &Mutex<T>) -> MutexGuard<'_, T> {
-    guarded.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Threads that help their owner's calls, and wait for the next one in between.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use crate::sys::Process;
+use crate::sys::{Process, lock};
 
 /// How long a thread waits for another call before it ends.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -148,10 +148,6 @@ impl Drop for Crew {
             let _ = handle.join();
         }
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod gather;
 mod hdf5;
 mod inflate;
 mod kernels;
+mod lock;
 mod memory;
 mod open_file;
 mod openslide;
@@ -39,8 +40,10 @@ pub use hdf5::{
 };
 pub use inflate::{Framing, Inflated, Inflater, crc32};
 pub use kernels::{Stores, ask_for, unshuffle};
+pub use lock::lock;
 pub use memory::{AlignedBuffer, check_memory, repeat, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMemory, RowsMut, RowsRead};
+pub use walk::MOST_GATHERED;

@@ -97,8 +97,7 @@ impl RowBuffer {
         let holders = self.holders.get(rows.clone()).ok_or_else(missing)?;
         for (row, holder) in holders.iter().enumerate() {
             if holder.compare_exchange(FREE, WRITTEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
-                let taken = holders.get(..row).unwrap_or_default();
-                taken.iter().for_each(|holder| holder.store(FREE, Ordering::Release));
+                give_back(holders.get(..row).unwrap_or_default());
                 return Err(Error::internal(format!("row {} is held already", rows.start + row)));
             }
         }
@@ -144,6 +143,12 @@ impl RowBuffer {
     }
 }
 
+/// Ends a writer's hold.
+fn give_back(holders: &[AtomicI32]) {
+    holders.iter().for_each(|holder| holder.store(FREE, Ordering::Release));
+}
+
+/// Ends a reader's hold.
 fn release(holders: &[AtomicI32]) {
     for holder in holders {
         holder.fetch_sub(1, Ordering::Release);
@@ -165,7 +170,7 @@ impl std::ops::DerefMut for RowsMut<'_> {
 
 impl Drop for RowsMut<'_> {
     fn drop(&mut self) {
-        self.holders.iter().for_each(|holder| holder.store(FREE, Ordering::Release));
+        give_back(self.holders);
     }
 }
 

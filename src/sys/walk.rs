@@ -5,7 +5,7 @@ use crate::sys::kernels::{Channels, Job, Plane, Scratch};
 use crate::voxel::{MAX_AXES, Run};
 
 /// The most axes of a gather: rows, the channel and the spatial ones.
-const MOST: usize = MAX_AXES + 2;
+pub const MOST_GATHERED: usize = MAX_AXES + 2;
 
 /// The one run of an axis of one position.
 const SINGLE: [Run; 1] = [Run { output: 0, len: 1, source: 0, step: 1 }];
@@ -47,7 +47,7 @@ impl Axis<'_> {
 /// The axes of one gather, slowest first.
 #[derive(Debug)]
 pub(super) struct Axes<'a> {
-    all: [Axis<'a>; MOST],
+    all: [Axis<'a>; MOST_GATHERED],
     count: usize,
     target_bytes: usize,
 }
@@ -65,7 +65,7 @@ impl<'a> Axes<'a> {
         (width, pitch): (usize, Option<usize>),
     ) -> Result<Self> {
         let count = extents.len();
-        let mut all = [Axis::ONE; MOST];
+        let mut all = [Axis::ONE; MOST_GATHERED];
         let Some(axes) = all.get_mut(..count).filter(|_| (runs.len(), strides.len()) == (count, count))
         else {
             return Err(Error::argument(format!("{count} axes do not match their runs and strides")));
