@@ -68,8 +68,9 @@ pub(super) fn unknown(field: &str, value: i32) -> Error {
 /// is installed: libopenslide.so.1 or .0, looked up when the first slide is opened. Folders: a Zarr array
 /// (version 2 or 3), a group of one or of OME-NGFF's levels, with a manifest.json, nnU-Net raw and
 /// preprocessed, MedSegPy's slice files, CATEGORY/SUBJECT files, SUBJECT/ENTRY files, or plain files of one
-/// subject each. Of SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg, segmentation, mask, gt or
-/// annotations, all others "images", in the order of their names; a manifest in the README's form says it exactly.
+/// subject each. Of SUBJECT/ENTRY files those are "labels" whose name has the word label, seg, dseg,
+/// segmentation, mask, gt or annotations, all others "images", in the order of their names; a manifest in the
+/// README's form says it exactly.
 /// options may be NULL. Free with vxf_dataset_free().
 /// Errors: ERR_NOT_FOUND, ERR_IO, ERR_FORMAT, ERR_UNSUPPORTED, and ERR_ARGUMENT where the volumes of a
 /// subject do not lie on one grid; the message names the file.
