@@ -1200,15 +1200,16 @@ typedef struct {
     uint64_t slot_bytes;
     /**
      * How often decoded chunks and volumes were looked up and found in the cache of the dataset since the loader was
-     * made, by all that read it: a preload before does not count, other loaders at the same time do. Slices that
-     * are read together look each part up once, so it depends on batch size and threads.
+     * made, by all that read it: a preload before does not count, other loaders at the same time do. Chunks that
+     * have been joined to a layer are looked up as one, and slices that are read together look each part up once,
+     * so it depends on batch size and threads.
      */
     uint64_t cache_hits;
     /** Those that had to be decoded. */
     uint64_t cache_misses;
     /**
      * The bytes that the cache holds now, with memory that lies ready for what is decoded next: cache_bytes of the
-     * dataset's options at most.
+     * dataset's options at most, but for the moment in which chunks are joined to a layer that is counted already.
      */
     uint64_t cache_bytes;
     /**

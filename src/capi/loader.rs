@@ -199,13 +199,14 @@ pub struct vxf_loader_stats {
     /// The bytes of all slots.
     pub slot_bytes: u64,
     /// How often decoded chunks and volumes were looked up and found in the cache of the dataset since the loader was
-    /// made, by all that read it: a preload before does not count, other loaders at the same time do. Slices that
-    /// are read together look each part up once, so it depends on batch size and threads.
+    /// made, by all that read it: a preload before does not count, other loaders at the same time do. Chunks that
+    /// have been joined to a layer are looked up as one, and slices that are read together look each part up once,
+    /// so it depends on batch size and threads.
     pub cache_hits: u64,
     /// Those that had to be decoded.
     pub cache_misses: u64,
     /// The bytes that the cache holds now, with memory that lies ready for what is decoded next: cache_bytes of the
-    /// dataset's options at most.
+    /// dataset's options at most, but for the moment in which chunks are joined to a layer that is counted already.
     pub cache_bytes: u64,
     /// The bytes that the threads hold to decode and convert in. With slot_bytes and cache_bytes it is all
     /// that the loader has of memory, however large the volumes are, but for seek indexes (some hundredths of

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::decoded::{DecodedBytes, Patience};
+use crate::store::kept::{DecodedBytes, Patience};
 use crate::store::moment::Moment;
 use crate::store::zlib::Starter;
 use crate::sys::{FileMap, Inflater, Scale};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::store::b2nd::frame::{FIXED_BYTES, Fixed, Layer, Place, places};
 use crate::store::blosc::{Chunk, MOST_HEADER_BYTES, not_a_number};
-use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
+use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source, Voxels};
 use crate::store::numpy::{channel_place, numpy_dtype};
 use crate::store::{Choice, Context, Header, Moment, Origin, StoredFile, Volume, Work};
 use crate::sys::{repeat, zeroed_bytes};
@@ -79,9 +79,8 @@ fn describe(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn V
     file.read_at(begin, &mut stored)?;
     let places = places(&stored, chunks, &fixed)?;
     let source = Frame { file, places, counts, sizes: (chunk, block), element: fixed.element, end: begin };
-    let decoded = Arc::clone(&context.decoded);
-    let number = decoded.number();
-    Ok(Arc::new(ChunkedArray { header, grid, swapped, fill: [0; 8], number, decoded, source }))
+    let voxels = Voxels { swapped, ..Voxels::default() };
+    Ok(Arc::new(ChunkedArray::new((header, grid), voxels, &context.decoded, source)))
 }
 
 impl Frame {

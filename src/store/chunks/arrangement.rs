@@ -32,6 +32,11 @@ impl Arrangement {
         (swapped || channels > 1).then_some(Self { dtype, swapped, channels, voxels })
     }
 
+    /// Whether channels that lie beside each other are parted.
+    pub(super) fn parts_channels(&self) -> bool {
+        self.channels > 1
+    }
+
     /// Arranges a decoded piece.
     ///
     /// # Errors

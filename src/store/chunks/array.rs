@@ -5,77 +5,47 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::store::chunks::arrangement::Arrangement;
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
+use crate::store::chunks::layers::{LAYER_BYTES, Layers};
+use crate::store::chunks::source::{Found, Source, Voxels};
 use crate::store::{
-    Block, Bytes, Decoded, DecodedBytes, DecodedParts, Header, Moment, Origin, Part, Patience, Scratch,
-    TakeBlock, Volume, Window, Work,
+    Block, Bytes, Decoded, DecodedBytes, DecodedParts, Had, Header, Moment, Origin, Part, Patience, Scratch,
+    TakeBlock, Volume, Window,
 };
-use crate::sys::{FileMap, ask_for};
+use crate::sys::ask_for;
 
 /// The most pieces that are decoded ahead before a thread looks whether there is something to be done by now.
 const MOST_AHEAD: usize = 8;
 
-/// Where a piece's voxels are.
-#[derive(Debug)]
-pub(in crate::store) enum Found {
-    /// Nowhere: every voxel has the fill value.
-    Missing,
-    /// In a mapped file as they are, from this byte on.
-    Plain(Arc<FileMap>, usize),
-    /// Behind a decoder.
-    Packed,
-}
-
-/// What a format knows of the pieces of one array.
-pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
-    /// Where a piece is.
-    ///
-    /// # Errors
-    /// As the format and the machine have them.
-    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found>;
-
-    /// Decodes a packed piece: every byte of `into`, which has the piece's whole size.
-    ///
-    /// # Errors
-    /// `Format` where the stored bytes are damaged or give another size; as the machine has them.
-    fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()>;
-
-    /// Tells the system that a piece's stored bytes will be read soon.
-    fn will_need(&self, _piece: &Piece) {}
-
-    /// The bytes of the array where all of it is decoded at once, with what stands before it; 0 where that is not done.
-    fn whole_bytes(&self) -> u64 {
-        0
-    }
-
-    /// The numbers of the packed pieces, in order; nothing where all of them are packed.
-    ///
-    /// # Errors
-    /// As the format and the machine have them.
-    fn packed(&self) -> Result<Option<&[u64]>> {
-        Ok(None)
-    }
-}
-
 /// An array in chunks.
 #[derive(Debug)]
 pub(in crate::store) struct ChunkedArray<S> {
-    /// What the file says.
-    pub header: Header,
-    /// How the array is cut.
-    pub grid: Grid,
-    /// Whether its voxels are in the other kind of machine's byte order.
-    pub swapped: bool,
-    /// A voxel of a chunk that is not stored, in stored byte order.
-    pub fill: [u8; 8],
+    pub(super) header: Header,
+    pub(super) grid: Grid,
+    swapped: bool,
+    fill: [u8; 8],
     /// Its number among the decoded volumes.
-    pub number: u64,
+    pub(super) number: u64,
     /// The decoded parts of the dataset.
-    pub decoded: Arc<Decoded>,
-    /// Where its pieces are, and how they are decoded.
-    pub source: S,
+    pub(super) decoded: Arc<Decoded>,
+    /// The layers that its pieces are joined to.
+    pub(super) layers: Option<Layers>,
+    pub(super) source: S,
 }
 
 impl<S: Source> ChunkedArray<S> {
+    /// An array with this header, cut like this, whose decoded pieces are kept with others.
+    pub(in crate::store) fn new(
+        (header, grid): (Header, Grid),
+        Voxels { swapped, fill }: Voxels,
+        decoded: &Arc<Decoded>,
+        source: S,
+    ) -> Self {
+        let arrangement = Arrangement::of(&grid, header.dtype, swapped);
+        let layers = Layers::of(&grid, &header, arrangement, LAYER_BYTES);
+        let (number, decoded) = (decoded.number(), Arc::clone(decoded));
+        Self { header, grid, swapped, fill, number, decoded, layers, source }
+    }
+
     fn piece_bytes(&self) -> Result<usize> {
         let bytes = self.grid.piece_voxels().checked_mul(self.header.dtype.byte_len());
         bytes.ok_or_else(|| Error::format("its chunks are too large").in_file(&self.header.origin.path))
@@ -102,19 +72,23 @@ impl<S: Source> ChunkedArray<S> {
         let len = self.piece_bytes()?;
         let keeps = len <= self.decoded.budget();
         let voxel = self.header.dtype.byte_len();
-        let swapped = self.swapped;
         match self.source.find(piece, scratch.moment()).map_err(|error| self.at(piece, error))? {
             Found::Missing => {
-                let bytes = Bytes::Borrowed(self.fill.get(..voxel).unwrap_or_default());
-                take(&overlap.window, &Block { bytes, first: 0, strides: [0; MAX_RANK], swapped })?;
+                take(&overlap.window, &self.missing_block())?;
             }
             Found::Plain(map, start) => {
                 let (bytes, strides) = (Bytes::Mapped(map), self.byte_strides(self.grid.strides()));
                 let first = start + overlap.first * voxel;
-                take(&overlap.window, &Block { bytes, first, strides, swapped })?;
+                take(&overlap.window, &Block { bytes, first, strides, swapped: self.swapped })?;
             }
             Found::Packed if keeps => match self.decode(piece, patience, scratch)? {
-                Some(bytes) => take(&overlap.window, &self.decoded_block(bytes, overlap))?,
+                Some(Had::Part(bytes)) => {
+                    take(&overlap.window, &self.decoded_block(bytes, overlap))?;
+                    self.join_layer_of(piece, scratch.moment());
+                }
+                Some(Had::Whole(bytes)) => {
+                    take(&overlap.window, &self.block_in_layer(piece, bytes, &overlap.window)?)?;
+                }
                 None => return Ok(false),
             },
             Found::Packed => {
@@ -122,14 +96,20 @@ impl<S: Source> ChunkedArray<S> {
                 self.source.decode(piece, work, bytes).map_err(|error| self.at(piece, error))?;
                 let (bytes, strides) = (Bytes::Borrowed(bytes), self.byte_strides(self.grid.strides()));
                 let first = overlap.first * voxel;
-                take(&overlap.window, &Block { bytes, first, strides, swapped })?;
+                take(&overlap.window, &Block { bytes, first, strides, swapped: self.swapped })?;
             }
         }
         Ok(true)
     }
 
+    /// Any part of a window of which nothing is stored.
+    pub(super) fn missing_block(&self) -> Block<'_> {
+        let bytes = Bytes::Borrowed(self.fill.get(..self.header.dtype.byte_len()).unwrap_or_default());
+        Block { bytes, first: 0, strides: [0; MAX_RANK], swapped: self.swapped }
+    }
+
     /// The part of a window that lies in kept bytes.
-    fn decoded_block(&self, bytes: DecodedBytes, overlap: &Overlap) -> Block<'static> {
+    pub(super) fn decoded_block(&self, bytes: DecodedBytes, overlap: &Overlap) -> Block<'static> {
         let (arrangement, place) = (self.arrangement(), (overlap.first, self.grid.strides()));
         let (first, strides) = arrangement.map_or(place, |arranged| arranged.view(place.0, place.1));
         Block {
@@ -152,12 +132,7 @@ impl<S: Source> ChunkedArray<S> {
         Arrangement::of(&self.grid, self.header.dtype, self.swapped)
     }
 
-    fn decode(
-        &self,
-        piece: &Piece,
-        patience: Patience,
-        scratch: &mut Scratch,
-    ) -> Result<Option<DecodedBytes>> {
+    fn decode(&self, piece: &Piece, patience: Patience, scratch: &mut Scratch) -> Result<Option<Had>> {
         let len = self.piece_bytes()?;
         let decode = |into: &mut [u8]| match self.arrangement() {
             None => self.source.decode(piece, scratch.bytes_and_work(0)?.1, into),
@@ -167,17 +142,29 @@ impl<S: Source> ChunkedArray<S> {
                 arrangement.arrange(bytes, into)
             }
         };
-        let decoded = self.decoded.get(self.part(piece), len, patience, decode);
+        let part = (self.part(piece), self.layer_of(piece));
+        let decoded = self.decoded.get_part_or_whole(part, len, patience, decode);
         decoded.map_err(|error| self.at(piece, error))
     }
 
     /// Decodes a packed piece for the cache, unless it is kept or somebody decodes it; true where it was done.
     fn decode_missing(&self, piece: &Piece, scratch: &mut Scratch) -> Result<bool> {
-        if self.decoded.holds(self.part(piece)) {
+        if self.holds(piece) {
             return Ok(false);
         }
         let found = self.source.find(piece, scratch.moment()).map_err(|error| self.at(piece, error))?;
-        Ok(matches!(found, Found::Packed) && self.decode(piece, Patience::Leave, scratch)?.is_some())
+        let decoded = matches!(found, Found::Packed)
+            && matches!(self.decode(piece, Patience::Leave, scratch)?, Some(Had::Part(_)));
+        if decoded {
+            self.join_layer_of(piece, scratch.moment());
+        }
+        Ok(decoded)
+    }
+
+    /// Whether a piece is kept or being decoded, by itself or in its layer.
+    fn holds(&self, piece: &Piece) -> bool {
+        self.decoded.holds(self.part(piece))
+            || self.layer_of(piece).is_some_and(|layer| self.decoded.holds(layer))
     }
 
     /// Gives the pieces of these numbers, which are in order, waiting for other threads.
@@ -195,14 +182,9 @@ impl<S: Source> ChunkedArray<S> {
             self.give((piece, &overlap), Patience::Wait, scratch, take).map(drop)
         })
     }
-}
 
-impl<S: Source> Volume for ChunkedArray<S> {
-    fn header(&self) -> &Header {
-        &self.header
-    }
-
-    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
+    /// Gives a window piece by piece.
+    pub(super) fn pieces(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
         // Threads that want the same pieces at once decode others meanwhile, instead of all waiting for one.
         let mut later = std::mem::take(&mut scratch.later);
         later.clear();
@@ -252,11 +234,24 @@ impl<S: Source> Volume for ChunkedArray<S> {
         scratch.later = later;
         done
     }
+}
+
+impl<S: Source> Volume for ChunkedArray<S> {
+    fn header(&self) -> &Header {
+        &self.header
+    }
+
+    fn blocks(&self, window: &Window, scratch: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
+        match &self.layers {
+            Some(layers) => self.layers_and_pieces(layers, window, scratch, take),
+            None => self.pieces(window, scratch, take),
+        }
+    }
 
     fn will_need(&self, window: &Window) {
         // A hint: what cannot be had is told when it is read.
         let _ = self.grid.visit(window, |piece, _| {
-            if !self.decoded.holds(self.part(piece)) {
+            if !self.holds(piece) {
                 self.source.will_need(piece);
             }
             Ok(())
@@ -301,10 +296,13 @@ impl<S: Source> Volume for ChunkedArray<S> {
             return Err(Error::internal("a part that a volume has not"));
         };
         let piece = self.grid.piece(number);
-        match self.source.find(&piece, Moment::default()).map_err(|error| self.at(&piece, error))? {
-            Found::Packed => self.decode(&piece, Patience::Wait, scratch).map(drop),
-            Found::Missing | Found::Plain(..) => Ok(()),
+        let found = self.source.find(&piece, Moment::default()).map_err(|error| self.at(&piece, error))?;
+        if matches!(found, Found::Packed)
+            && matches!(self.decode(&piece, Patience::Wait, scratch)?, Some(Had::Part(_)))
+        {
+            self.join_layer_of(&piece, Moment::default());
         }
+        Ok(())
     }
 }
 
@@ -312,7 +310,7 @@ impl<S: Source> Volume for ChunkedArray<S> {
 mod tests {
     use super::*;
     use crate::store::chunks::GridAxis;
-    use crate::store::{ChannelPlace, Origin, Reader};
+    use crate::store::{ChannelPlace, Origin, Reader, Work};
     use crate::voxel::{DType, Region};
     use proptest::prelude::*;
 
@@ -321,6 +319,7 @@ mod tests {
     struct Counted {
         grid: Grid,
         holes: bool,
+        swapped: bool,
     }
 
     impl Counted {
@@ -352,32 +351,29 @@ mod tests {
                     place[axis] = begin + rest % grid.piece;
                     rest /= grid.piece;
                 }
-                voxel.copy_from_slice(&value(axes, &place).to_ne_bytes());
+                let value = value(axes, &place);
+                let value = if self.swapped { value.swap_bytes() } else { value };
+                voxel.copy_from_slice(&value.to_ne_bytes());
             }
             Ok(())
         }
     }
 
-    fn array(axes: Vec<GridAxis>, channel: ChannelPlace, holes: bool, budget: u64) -> ChunkedArray<Counted> {
+    fn array(
+        (axes, channel): (Vec<GridAxis>, ChannelPlace),
+        (holes, swapped): (bool, bool),
+        (budget, layer): (u64, u128),
+    ) -> ChunkedArray<Counted> {
         let extents: Vec<usize> = axes.iter().map(|axis| axis.extent).collect();
         let (shape, channels) = channel.split(&extents).unwrap();
+        let (dtype, origin) = (DType::U32, Origin::default());
+        let header = Header { shape, channels, dtype, scale: None, affine: None, origin };
         let grid = Grid::new(axes, channel).unwrap();
-        ChunkedArray {
-            header: Header {
-                shape,
-                channels,
-                dtype: DType::U32,
-                scale: None,
-                affine: None,
-                origin: Origin::default(),
-            },
-            grid: grid.clone(),
-            swapped: false,
-            fill: [0xff; 8],
-            number: 0,
-            decoded: Arc::new(Decoded::new(budget)),
-            source: Counted { grid, holes },
-        }
+        let source = Counted { grid: grid.clone(), holes, swapped };
+        let voxels = Voxels { swapped, fill: [0xff; 8] };
+        let mut array = ChunkedArray::new((header, grid), voxels, &Arc::new(Decoded::new(budget)), source);
+        array.layers = Layers::of(&array.grid, &array.header, array.arrangement(), layer);
+        array
     }
 
     fn axis() -> impl Strategy<Value = (GridAxis, f64, f64)> {
@@ -394,11 +390,13 @@ mod tests {
             axes in prop::collection::vec(axis(), 2..5),
             place in 0usize..3,
             holes: bool,
+            swapped: bool,
+            layer in prop_oneof![Just(1u128), Just(200), Just(LAYER_BYTES)],
             budget in prop_oneof![Just(0u64), Just(300), Just(1 << 20)],
         ) {
             let channel = [ChannelPlace::None, ChannelPlace::First, ChannelPlace::Last][place];
             let grid: Vec<GridAxis> = axes.iter().map(|(axis, ..)| *axis).collect();
-            let array = array(grid.clone(), channel, holes, budget);
+            let array = array((grid.clone(), channel), (holes, swapped), (budget, layer));
             let ranges: Vec<(usize, usize)> = axes
                 .iter()
                 .map(|(axis, low, high)| {
@@ -419,7 +417,16 @@ mod tests {
             let voxels = channels.1 * extents.iter().product::<usize>();
             let mut seen = vec![0u8; voxels * 4];
             let mut reader = Reader::default();
-            for _ in 0..2 {
+            let whole = Window {
+                channel: 0,
+                channels: array.header.channels,
+                region: Region::whole(array.header.shape),
+            };
+            for round in 0..3 {
+                if round == 2 {
+                    let mut all = vec![0u8; array.header.byte_len().unwrap()];
+                    reader.read_stored(&array, &whole, &mut all).unwrap();
+                }
                 reader.read_stored(&array, &window, &mut seen).unwrap();
                 for (index, voxel) in seen.chunks_exact(4).enumerate() {
                     let mut rest = index;
@@ -446,6 +453,10 @@ mod tests {
                 }
             }
             prop_assert!(array.decoded.byte_len() <= budget);
+            if budget == 1 << 20 && !holes && array.layers.is_some() {
+                let bytes = array.header.byte_len().unwrap() as u64;
+                prop_assert_eq!(array.decoded.byte_len(), bytes, "all pieces have been joined");
+            }
         }
     }
 }

@@ -169,6 +169,53 @@ impl Grid {
         strides
     }
 
+    /// The pieces along the slowest axis.
+    pub(super) fn rows(&self) -> u64 {
+        self.counts.first().copied().unwrap_or(1)
+    }
+
+    /// The first and the last piece along the slowest axis that a window touches.
+    pub(super) fn rows_of(&self, window: &Window) -> (u64, u64) {
+        let (begin, end) = self.slowest(window);
+        let at = |position: usize| self.axes.first().map_or(0, |axis| axis.piece_at(position) as u64);
+        (at(begin), at(end.saturating_sub(1).max(begin)))
+    }
+
+    /// The part of a window that lies in these pieces along the slowest axis.
+    ///
+    /// # Errors
+    /// `Internal` where there is none.
+    pub(super) fn narrowed(&self, window: &Window, (first, last): (u64, u64)) -> Result<Window> {
+        let outside = || Error::internal("a window outside of its pieces");
+        let axis = self.axes.first().ok_or_else(outside)?;
+        let (begin, end) = self.slowest(window);
+        let (low, high) = (axis.bounds(first as usize).0.max(begin), axis.bounds(last as usize).1.min(end));
+        let len = high.checked_sub(low).filter(|&len| len > 0).ok_or_else(outside)?;
+        if self.channel == ChannelPlace::First {
+            return Ok(Window { channel: low, channels: len, ..window.clone() });
+        }
+        let (mut offset, mut extents) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
+        for ((slot, extent), axis) in offset.iter_mut().zip(&mut extents).zip(window.region.axes()) {
+            (*slot, *extent) = axis;
+        }
+        (offset[0], extents[0]) = (low as i64, len);
+        let ndim = window.region.shape().ndim();
+        let shape = Shape::new(extents.get(..ndim).unwrap_or_default())?;
+        let region = Region::new(offset.get(..ndim).unwrap_or_default(), shape)?;
+        Ok(Window { region, ..window.clone() })
+    }
+
+    /// The first position of a window along the slowest axis, and one past its last.
+    fn slowest(&self, window: &Window) -> (usize, usize) {
+        match self.channel {
+            ChannelPlace::First => (window.channel, window.channel + window.channels),
+            _ => {
+                let start = window.region.offset().first().map_or(0, |start| start.unsigned_abs() as usize);
+                (start, start + window.region.shape().extent(0))
+            }
+        }
+    }
+
     /// Visits the pieces that a window touches, slowest axis first.
     ///
     /// # Errors

@@ -6,6 +6,9 @@
 mod arrangement;
 mod array;
 mod grid;
+mod layers;
+mod source;
 
-pub(in crate::store) use array::{ChunkedArray, Found, Source};
+pub(in crate::store) use array::ChunkedArray;
 pub(in crate::store) use grid::{Grid, GridAxis, Piece};
+pub(in crate::store) use source::{Found, Source, Voxels};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::chunks::{ChunkedArray, Grid};
+use crate::store::chunks::{ChunkedArray, Grid, Voxels};
 use crate::store::deflated::{Packed, SeekSource, Slabs};
 use crate::store::{
     ArrayLayout, Block, Bytes, ChannelPlace, Context, Decoded, DecodedBytes, DecodedParts, Header, Part,
@@ -88,15 +88,9 @@ impl DeflatedArray {
         let options = &context.options;
         let whole = options.seek_index == SeekUse::Auto;
         let source = SeekSource::new(self.packed, slabs, &options.index_place, whole);
-        Ok(ChunkedArray {
-            header: self.header,
-            grid: Grid::new(axes, channel)?,
-            swapped: self.swapped,
-            fill: [0; 8],
-            number: context.decoded.number(),
-            decoded: Arc::clone(&context.decoded),
-            source,
-        })
+        let voxels = Voxels { swapped: self.swapped, ..Voxels::default() };
+        let grid = Grid::new(axes, channel)?;
+        Ok(ChunkedArray::new((self.header, grid), voxels, &context.decoded, source))
     }
 }
 

@@ -7,7 +7,7 @@ use hdf5::plist::DatasetCreate;
 use hdf5::{Dataset, Datatype};
 
 use crate::error::{Error, Result};
-use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
+use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source, Voxels};
 use crate::store::hdf5::Hdf5File;
 use crate::store::hdf5::file::cannot_read;
 use crate::store::hdf5::filters::Filters;
@@ -82,8 +82,7 @@ impl Chunking<'_> {
             asking: Mutex::default(),
             packed: OnceLock::new(),
         };
-        let (number, decoded) = (context.decoded.number(), Arc::clone(&context.decoded));
-        Ok(Arc::new(ChunkedArray { header, grid, swapped, fill, number, decoded, source }))
+        Ok(Arc::new(ChunkedArray::new((header, grid), Voxels { swapped, fill }, &context.decoded, source)))
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source};
+use crate::store::chunks::{ChunkedArray, Found, Grid, GridAxis, Piece, Source, Voxels};
 use crate::store::numpy::channel_place;
 use crate::store::volume::grown;
 use crate::store::zarr::metadata::{Keys, Metadata};
@@ -55,9 +55,7 @@ pub(super) fn volume(metadata: Metadata, place: Place, context: &Context) -> Res
     let piece_bytes = (grid.piece_voxels() as u64).saturating_mul(dtype.byte_len() as u64);
     let files = Arc::clone(&context.files);
     let source = ChunkFiles { folder, keys, pipeline, shards, counts, piece_bytes, fill: voxel, files };
-    let decoded = Arc::clone(&context.decoded);
-    let number = decoded.number();
-    Ok(Arc::new(ChunkedArray { header, grid, swapped, fill, number, decoded, source }))
+    Ok(Arc::new(ChunkedArray::new((header, grid), Voxels { swapped, fill }, &context.decoded, source)))
 }
 
 /// The files of an array's chunks.

@@ -2,16 +2,15 @@
 //!
 //! Only timing depends on what is kept, never a result. Two readers that want the same part at once share
 //! one decode. Parts that have not been used for long give way, and the bytes of a part are counted before it is
-//! decoded, so that the budget holds at every moment but for what readers still look at.
+//! decoded, so that the budget holds at every moment but for what readers still look at. Parts that are joined to
+//! a whole are looked at by who joins them: he begins where there is room for it, and others may take that meanwhile.
 
-use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
-use foldhash::fast::RandomState;
-
 use crate::error::Result;
-use crate::store::spares::Spares;
+use crate::store::kept::shard::{Entry, Place, Shard, State, next};
+use crate::store::kept::spares::Spares;
 use crate::sys::{AlignedBuffer, lock};
 
 /// Decoded bytes that several readers share.
@@ -26,32 +25,13 @@ pub struct Part {
     pub number: u64,
 }
 
-/// Where the bytes of a part that is being decoded will be.
-type Place = Arc<Mutex<Option<DecodedBytes>>>;
-
+/// The decoded bytes of a part, or of the whole that it has been joined to.
 #[derive(Debug)]
-enum State {
-    Decoding(Place),
-    Kept(DecodedBytes),
-}
-
-#[derive(Debug)]
-struct Entry {
-    state: State,
-    /// Its turn in line; another turn of it is void.
-    turn: u64,
-    /// Whether it was used since it stood in line.
-    used: bool,
-}
-
-/// One share of the parts, under a lock of its own.
-#[derive(Debug, Default)]
-struct Shard {
-    entries: HashMap<Part, Entry, RandomState>,
-    /// The kept parts in the order of their turns.
-    line: VecDeque<(u64, Part)>,
-    hits: u64,
-    misses: u64,
+pub enum Had {
+    /// The part's own.
+    Part(DecodedBytes),
+    /// The whole's.
+    Whole(DecodedBytes),
 }
 
 /// Enough that threads seldom meet at one lock.
@@ -75,10 +55,12 @@ pub enum Patience {
 pub struct Decoded {
     budget: usize,
     shards: [Mutex<Shard>; SHARDS],
-    byte_len: AtomicUsize,
+    pub(super) byte_len: AtomicUsize,
     /// The bytes that are being decoded to be kept.
     decoding: AtomicUsize,
-    spares: Mutex<Spares>,
+    /// The bytes of wholes to which parts are being joined, which are counted as well.
+    pub(super) joining: AtomicUsize,
+    pub(super) spares: Mutex<Spares>,
     turns: AtomicU64,
     volumes: AtomicU64,
 }
@@ -91,6 +73,7 @@ impl Decoded {
             shards: std::array::from_fn(|_| Mutex::default()),
             byte_len: AtomicUsize::new(0),
             decoding: AtomicUsize::new(0),
+            joining: AtomicUsize::new(0),
             spares: Mutex::default(),
             turns: AtomicU64::new(0),
             volumes: AtomicU64::new(0),
@@ -146,8 +129,23 @@ impl Decoded {
         patience: Patience,
         decode: impl FnOnce(&mut [u8]) -> Result<()>,
     ) -> Result<Option<DecodedBytes>> {
+        let had = self.get_part_or_whole((part, None), len, patience, decode)?;
+        Ok(had.map(|(Had::Part(bytes) | Had::Whole(bytes))| bytes))
+    }
+
+    /// The same of a part that may have been [joined](Self::join) to a whole, of which the bytes are given then.
+    ///
+    /// # Errors
+    /// Those of [`Decoded::get`].
+    pub fn get_part_or_whole(
+        &self,
+        (part, whole): (Part, Option<Part>),
+        len: usize,
+        patience: Patience,
+        decode: impl FnOnce(&mut [u8]) -> Result<()>,
+    ) -> Result<Option<Had>> {
         let place = match self.find_or_begin(part) {
-            Ok(bytes) => return Ok(Some(bytes)),
+            Ok(bytes) => return Ok(Some(Had::Part(bytes))),
             Err(place) => place,
         };
         let mut kept = match (place.try_lock(), patience) {
@@ -158,7 +156,13 @@ impl Decoded {
         };
         if let Some(bytes) = kept.as_ref() {
             self.shard(part).hits += 1;
-            return Ok(Some(Arc::clone(bytes)));
+            return Ok(Some(Had::Part(Arc::clone(bytes))));
+        }
+        // Whoever joins keeps the whole before he lets the parts go.
+        if let Some(bytes) = whole.and_then(|whole| self.kept(whole)) {
+            drop(kept);
+            self.settle(part, &place, None);
+            return Ok(Some(Had::Whole(bytes)));
         }
         let keep = len <= self.budget;
         if patience == Patience::Leave && keep && !self.has_room_ahead(len) {
@@ -185,7 +189,7 @@ impl Decoded {
         }
         // Parts that were decoded at the same time may together be more than the budget.
         self.trim();
-        made.map(Some)
+        made.map(|bytes| Some(Had::Part(bytes)))
     }
 
     /// Memory for a part that will be kept, of parts that give way to it where theirs is of use.
@@ -200,7 +204,7 @@ impl Decoded {
     }
 
     /// What is left of the budget.
-    fn left(&self) -> usize {
+    pub fn left(&self) -> usize {
         self.budget.saturating_sub(self.byte_len.load(Ordering::Relaxed))
     }
 
@@ -216,6 +220,11 @@ impl Decoded {
     /// Whether a part is kept or being decoded, which does not count as a use of it.
     pub fn holds(&self, part: Part) -> bool {
         self.shard(part).entries.contains_key(&part)
+    }
+
+    /// Whether a part is kept, which does not count as a use of it.
+    pub fn is_kept(&self, part: Part) -> bool {
+        self.shard(part).peek(part).is_some()
     }
 
     /// Lets all parts go that nobody looks at; they are decoded anew when they are wanted.
@@ -237,7 +246,7 @@ impl Decoded {
         drop(gone);
     }
 
-    fn shard(&self, part: Part) -> MutexGuard<'_, Shard> {
+    pub(super) fn shard(&self, part: Part) -> MutexGuard<'_, Shard> {
         // Neighbouring chunks and volumes of one file come at the same time: they go to different shards.
         let mixed = part.volume.wrapping_mul(7).wrapping_add(part.number) as usize % SHARDS;
         let shard = self.shards.get(mixed).unwrap_or(&self.shards[0]);
@@ -245,7 +254,7 @@ impl Decoded {
     }
 
     /// The bytes of a part, or the place where they will be.
-    fn find_or_begin(&self, part: Part) -> std::result::Result<DecodedBytes, Place> {
+    pub(super) fn find_or_begin(&self, part: Part) -> std::result::Result<DecodedBytes, Place> {
         let mut shard = self.shard(part);
         if let Some(bytes) = shard.find(part) {
             return Ok(bytes);
@@ -258,22 +267,29 @@ impl Decoded {
     }
 
     /// Lets parts go that have not been used for long until the budget holds.
-    fn trim(&self) {
-        while self.byte_len.load(Ordering::Relaxed) > self.budget {
+    pub(super) fn trim(&self) {
+        // What is being joined is there twice, for a moment for which nothing has to go.
+        let joining = || self.joining.load(Ordering::Relaxed);
+        while self.byte_len.load(Ordering::Relaxed).saturating_sub(joining()) > self.budget {
             let oldest =
                 self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
             let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
-            self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
-            if let Some(bytes) = Arc::into_inner(bytes) {
-                let gone = lock(&self.spares).put(bytes, self.left());
-                drop(gone);
-            }
+            self.let_go(bytes);
+        }
+    }
+
+    /// Counts bytes no more that are kept no longer, and puts them by where nobody else looks at them.
+    pub(super) fn let_go(&self, bytes: DecodedBytes) {
+        self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
+        if let Some(bytes) = Arc::into_inner(bytes) {
+            let gone = lock(&self.spares).put(bytes, self.left());
+            drop(gone);
         }
     }
 
     /// Keeps the bytes of a part that has been decoded, or forgets it; true where they are kept.
-    fn settle(&self, part: Part, place: &Place, bytes: Option<&DecodedBytes>) -> bool {
+    pub(super) fn settle(&self, part: Part, place: &Place, bytes: Option<&DecodedBytes>) -> bool {
         let turn = next(&self.turns);
         let mut shard = self.shard(part);
         let waits =
@@ -291,52 +307,6 @@ impl Decoded {
             (None, _) => false,
         }
     }
-}
-
-impl Shard {
-    /// The bytes of a part where they are kept, which is a use of it.
-    fn find(&mut self, part: Part) -> Option<DecodedBytes> {
-        let entry = self.entries.get_mut(&part)?;
-        let State::Kept(bytes) = &entry.state else { return None };
-        // What is not written stays in the other threads' caches.
-        if !entry.used {
-            entry.used = true;
-        }
-        self.hits += 1;
-        Some(Arc::clone(bytes))
-    }
-
-    /// The turn of the first in line that was not used since it stood there.
-    fn first(&mut self, turns: &AtomicU64) -> Option<u64> {
-        while let Some(&(turn, part)) = self.line.front() {
-            match self.entries.get_mut(&part).filter(|entry| entry.turn == turn) {
-                Some(entry) if !entry.used => return Some(turn),
-                Some(entry) => {
-                    (entry.turn, entry.used) = (next(turns), false);
-                    let again = (entry.turn, part);
-                    self.line.push_back(again);
-                }
-                None => {}
-            }
-            self.line.pop_front();
-        }
-        None
-    }
-
-    /// Lets the first in line go.
-    fn let_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
-        self.first(turns)?;
-        let (_, part) = self.line.pop_front()?;
-        match self.entries.remove(&part)?.state {
-            State::Kept(bytes) => Some(bytes),
-            State::Decoding(_) => None,
-        }
-    }
-}
-
-fn next(turns: &AtomicU64) -> u64 {
-    // No entry that is still being decoded has a turn, so 0 is nobody's.
-    turns.fetch_add(1, Ordering::Relaxed) + 1
 }
 
 #[cfg(test)]

@@ -1,0 +1,264 @@
+//! Layers of pieces: neighbours along the slowest axis, kept as one dense array once all of them are decoded.
+//!
+//! A window then is one gather from each layer, its rows as long as if the array had never been cut, instead of one
+//! from each piece.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::error::Result;
+use crate::store::chunks::arrangement::Arrangement;
+use crate::store::chunks::array::ChunkedArray;
+use crate::store::chunks::grid::{Grid, MAX_RANK, Piece};
+use crate::store::chunks::source::{Found, Source};
+use crate::store::{ArrayLayout, Block, Bytes, ChannelPlace, DecodedBytes, Header, Moment, Part, Scratch};
+use crate::store::{TakeBlock, Window};
+use crate::sys::{Fit, Stored, Stores, Target, gather};
+use crate::voxel::{Region, Run};
+
+/// The fewest bytes of a layer of an array that has as many: those of a huge page.
+pub(super) const LAYER_BYTES: u128 = 2 << 20;
+/// The most layers of an array whose pieces are joined, a number being kept for each.
+const MOST_LAYERS: u64 = 1 << 20;
+/// No piece of a layer has so large a number.
+const NEVER: u64 = u64::MAX;
+
+/// How the pieces of a grid make layers.
+///
+/// A layer is kept channel after channel, in this machine's byte order, without what lies beyond the array.
+#[derive(Debug)]
+pub(super) struct Layers {
+    /// The pieces at one place of the slowest axis.
+    row: u64,
+    /// The rows of a layer.
+    rows: u64,
+    /// The rows of the grid.
+    all_rows: u64,
+    /// Of each layer the pieces that are known to be decoded, in order from its first on.
+    seen: Box<[AtomicU64]>,
+}
+
+/// Whether a piece can be joined to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sight {
+    Decoded,
+    NotYet,
+    Never,
+}
+
+impl Layers {
+    /// The layers of a grid, of so many bytes at least; nothing where its pieces are layers already, or keep channels beside each other.
+    pub(super) fn of(
+        grid: &Grid,
+        header: &Header,
+        arrangement: Option<Arrangement>,
+        fewest: u128,
+    ) -> Option<Self> {
+        let (slowest, others) = grid.axes().split_first()?;
+        let parted = others.last().is_some_and(|axis| axis.piece == 1)
+            || arrangement.is_some_and(|arrangement| arrangement.parts_channels());
+        if grid.channel() == ChannelPlace::Last && header.channels > 1 && !parted {
+            return None;
+        }
+        let all_rows = grid.rows();
+        let row = grid.pieces().checked_div(all_rows)?;
+        let bytes = others
+            .iter()
+            .fold(slowest.piece as u128, |product, axis| product.saturating_mul(axis.extent as u128));
+        let bytes = bytes.saturating_mul(header.dtype.byte_len() as u128).max(1);
+        let rows = fewest.div_ceil(bytes).min(u128::from(all_rows)) as u64;
+        let count = all_rows.checked_div(rows)? + u64::from(!all_rows.is_multiple_of(rows));
+        if row.saturating_mul(rows) <= 1 || count > MOST_LAYERS {
+            return None;
+        }
+        let seen = std::iter::repeat_with(AtomicU64::default).take(count as usize).collect();
+        Some(Self { row, rows, all_rows, seen })
+    }
+
+    /// The layer of a row of pieces.
+    fn of_row(&self, row: u64) -> u64 {
+        row / self.rows
+    }
+
+    /// The first and the last row of pieces of a layer.
+    fn rows_of(&self, layer: u64) -> (u64, u64) {
+        let first = layer * self.rows;
+        (first, (first + self.rows).min(self.all_rows) - 1)
+    }
+
+    /// The number of a layer's first piece, and one past that of its last.
+    fn pieces_of(&self, layer: u64) -> (u64, u64) {
+        let (first, last) = self.rows_of(layer);
+        (first * self.row, (last + 1) * self.row)
+    }
+
+    /// Whether all pieces of a layer are decoded, as far as they are looked at now; the next look then begins anew.
+    fn is_complete(&self, layer: u64, look: impl Fn(u64) -> Sight) -> bool {
+        let Some(seen) = self.seen.get(layer as usize) else { return false };
+        let (first, end) = self.pieces_of(layer);
+        let mut next = seen.load(Ordering::Relaxed);
+        while let Some(number) = first.checked_add(next).filter(|&number| number < end) {
+            match look(number) {
+                Sight::Decoded => next += 1,
+                Sight::NotYet => break,
+                Sight::Never => next = NEVER,
+            }
+        }
+        let complete = next == end - first;
+        // Threads may overwrite each other here, which costs further looks at most.
+        seen.store(if complete { 0 } else { next }, Ordering::Relaxed);
+        complete
+    }
+}
+
+impl<S: Source> ChunkedArray<S> {
+    /// Gives a window: from layers where they are kept, piece by piece elsewhere.
+    pub(super) fn layers_and_pieces(
+        &self,
+        layers: &Layers,
+        window: &Window,
+        scratch: &mut Scratch,
+        take: TakeBlock<'_>,
+    ) -> Result<()> {
+        let (first, last) = self.grid.rows_of(window);
+        let mut next = first;
+        for layer in layers.of_row(first)..=layers.of_row(last) {
+            let Some(bytes) = self.decoded.kept(self.layer(layer)) else { continue };
+            let rows = layers.rows_of(layer);
+            let (begin, end) = (rows.0.max(first), rows.1.min(last));
+            if next < begin {
+                self.pieces(&self.grid.narrowed(window, (next, begin - 1))?, scratch, take)?;
+            }
+            let part = self.grid.narrowed(window, (begin, end))?;
+            take(&part, &self.block_of_layer(layers, layer, bytes, &part)?)?;
+            next = end + 1;
+        }
+        match next {
+            next if next == first => self.pieces(window, scratch, take),
+            next if next <= last => self.pieces(&self.grid.narrowed(window, (next, last))?, scratch, take),
+            _ => Ok(()),
+        }
+    }
+
+    /// The layer that a piece lies in, as a part to be kept.
+    pub(super) fn layer_of(&self, piece: &Piece) -> Option<Part> {
+        let layers = self.layers.as_ref()?;
+        Some(self.layer(layers.of_row(piece.number.checked_div(layers.row)?)))
+    }
+
+    /// The part of a window, all of it in one layer, from the layer's bytes.
+    pub(super) fn block_in_layer(
+        &self,
+        piece: &Piece,
+        bytes: DecodedBytes,
+        part: &Window,
+    ) -> Result<Block<'static>> {
+        let layers = self.layers.as_ref();
+        let layers = layers.ok_or_else(|| crate::error::Error::internal("a layer of an array without"))?;
+        let layer = layers.of_row(piece.number.checked_div(layers.row).unwrap_or(0));
+        self.block_of_layer(layers, layer, bytes, part)
+    }
+
+    /// Joins the pieces of a layer, if the one that has just been decoded was the last of them.
+    ///
+    /// What is joined or not, the voxels are the same; whatever fails here is told when the piece is read.
+    pub(super) fn join_layer_of(&self, piece: &Piece, moment: Moment) {
+        let Some(layers) = &self.layers else { return };
+        let layer = layers.of_row(piece.number.checked_div(layers.row).unwrap_or(0));
+        let Ok(window) = self.window_of_layer(layers, layer) else { return };
+        let len = window.region.shape().byte_len(window.channels, self.header.dtype.byte_len());
+        let Some(len) = len.ok().filter(|&len| len <= self.decoded.left()) else { return };
+        if !layers.is_complete(layer, |number| self.sight(number, moment)) {
+            return;
+        }
+        let (first, end) = layers.pieces_of(layer);
+        let parts = (first..end).map(|number| Part { volume: self.number, number });
+        let fill =
+            |kept: &[(Part, DecodedBytes)], into: &mut [u8]| self.fill_layer(&window, kept, moment, into);
+        let _ = self.decoded.join(self.layer(layer), len, parts, fill);
+    }
+
+    fn layer(&self, layer: u64) -> Part {
+        Part { volume: self.number, number: self.grid.pieces().saturating_add(layer) }
+    }
+
+    fn window_of_layer(&self, layers: &Layers, layer: u64) -> Result<Window> {
+        let Header { shape, channels, .. } = self.header;
+        let whole = Window { channel: 0, channels, region: Region::whole(shape) };
+        self.grid.narrowed(&whole, layers.rows_of(layer))
+    }
+
+    fn block_of_layer(
+        &self,
+        layers: &Layers,
+        layer: u64,
+        bytes: DecodedBytes,
+        part: &Window,
+    ) -> Result<Block<'static>> {
+        let whole = self.window_of_layer(layers, layer)?;
+        let voxel = self.header.dtype.byte_len();
+        let layout = ArrayLayout::dense(&whole.region.shape(), whole.channels, voxel, ChannelPlace::First);
+        let (begin, at) = (layout.first(0, &whole)?, layout.first(0, part)?);
+        let first = at.saturating_sub(begin);
+        Ok(Block { bytes: Bytes::Shared(bytes), first, strides: layout.strides, swapped: false })
+    }
+
+    fn sight(&self, number: u64, moment: Moment) -> Sight {
+        if self.decoded.is_kept(Part { volume: self.number, number }) {
+            return Sight::Decoded;
+        }
+        match self.source.find(&self.grid.piece(number), moment) {
+            Ok(Found::Missing) => Sight::Decoded,
+            Ok(Found::Plain(..)) => Sight::Never,
+            Ok(Found::Packed) | Err(_) => Sight::NotYet,
+        }
+    }
+
+    /// Writes a layer of the pieces that are kept; false where another one belongs to it.
+    fn fill_layer(
+        &self,
+        window: &Window,
+        kept: &[(Part, DecodedBytes)],
+        moment: Moment,
+        into: &mut [u8],
+    ) -> Result<bool> {
+        let dtype = self.header.dtype;
+        let mut target = Target { bytes: into, dtype, fit: Fit::Exact, stores: Stores::Cached };
+        let shape = window.region.shape();
+        let mut extents = [window.channels; MAX_RANK];
+        extents.iter_mut().skip(1).zip(shape.extents()).for_each(|(slot, &extent)| *slot = extent);
+        let rank = 1 + shape.ndim();
+        let mut kept = kept.iter().peekable();
+        let mut complete = true;
+        self.grid.visit(window, |piece, overlap| {
+            let block = match kept.next_if(|(part, _)| part.number == piece.number) {
+                Some((_, bytes)) => self.decoded_block(Arc::clone(bytes), &overlap),
+                None if matches!(self.source.find(piece, moment)?, Found::Missing) => self.missing_block(),
+                None => {
+                    complete = false;
+                    return Ok(());
+                }
+            };
+            let stored = Stored {
+                bytes: block.as_bytes(),
+                first: block.first,
+                strides: block.strides.get(..rank).unwrap_or_default(),
+                dtype,
+                swapped: block.swapped,
+                shuffled: None,
+                scale: None,
+            };
+            let Window { channel, channels, region } = &overlap.window;
+            let output = channel.saturating_sub(window.channel);
+            let mut runs = [Run { output, len: *channels, source: 0, step: 1 }; MAX_RANK];
+            let places = region.axes().zip(window.region.offset());
+            for (run, ((start, len), begin)) in runs.iter_mut().skip(1).zip(places) {
+                (run.output, run.len) = ((start - begin) as usize, len);
+            }
+            let runs = runs.each_ref().map(std::slice::from_ref);
+            let (runs, extents) = (runs.get(..rank), extents.get(..rank));
+            gather(&stored, runs.unwrap_or_default(), extents.unwrap_or_default(), &mut target)
+        })?;
+        Ok(complete)
+    }
+}
