@@ -1321,8 +1321,8 @@ class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in
     long all threads together had nothing to do: every batch ready or held, or the epoch over, and so the time until
     the next begins; held: batches that callers hold now; slots and slot_bytes: those that exist; cache_hits: the
     look-ups of decoded parts (chunks, inflated volumes) that were found in the dataset's cache, since the loader was
-    made, by all that read it: slices that are read together look each part up once, so it depends on batch size and
-    threads; cache_misses: parts that had to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what
+    made, by all that read it: chunks that have been joined to a layer are looked up as one, and slices that are read
+    together look each part up once, so it depends on batch size and threads; cache_misses: parts that had to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what
     the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a
     loader has on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU.
     uploads and upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
