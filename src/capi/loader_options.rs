@@ -116,7 +116,8 @@ impl vxf_fit {
 pub struct vxf_consumer(pub i32);
 
 impl vxf_consumer {
-    /// The processor, soon after the library wrote them.
+    /// The processor, soon after the library wrote them. Where all batches of the loader (prefetch, and one) have more
+    /// bytes than half of its largest cache, none would still be there, and voxels are written as for a device.
     pub const CPU: vxf_consumer = vxf_consumer(0);
     /// A device that copies them away: voxels are written past the processor's caches, which is faster then,
     /// and much slower for a processor that reads them. Batches for VXF_DEVICE_CUDA are written so anyway.

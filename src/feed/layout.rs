@@ -6,7 +6,7 @@ use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAx
 use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sample, Sampler};
 use crate::store::{Dataset, Entry, Extraction};
-use crate::sys::{Conversion, Stores, convert};
+use crate::sys::{Conversion, Stores, convert, largest_cache};
 use crate::transform::Program;
 use crate::voxel::{DType, MAX_AXES, Padding, Region, Shape};
 
@@ -63,6 +63,20 @@ impl Layout {
         let categories = categories.collect::<Result<_>>()?;
         let (fixed, voxels) = extents(sampler, options)?;
         Ok(Self { categories, thin_axis: options.thin_axis, fixed, voxels })
+    }
+
+    /// Chooses how rows are written, given the bytes of all batches.
+    ///
+    /// What a device copies away needs no place in the processor's caches; nor does what finds none there, as other
+    /// batches are written before it is read.
+    pub(super) fn choose_stores(&mut self, options: &LoaderOptions, all_bytes: usize) {
+        let past_caches = past_caches(options, all_bytes, largest_cache());
+        for category in &mut self.categories {
+            // Steps that follow read the row again at once.
+            let is_last = category.program.is_empty() || category.conversion.is_some();
+            let stores = if past_caches && is_last { Stores::Streaming } else { Stores::Cached };
+            category.extraction.stores = stores;
+        }
     }
 
     /// The bytes of a row in each category, as batches have it.
@@ -162,13 +176,13 @@ impl CategoryLayout {
         let conversion = conversion(&program, (stored, is_scaled), (wanted, options))?;
         let (gathered, fit) = program.gathered();
         let dtype = if conversion.is_some() { stored } else { gathered };
-        // Steps that follow read the row again at once.
-        let copied_away =
-            options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
-        let past_caches = copied_away && (program.is_empty() || conversion.is_some());
-        let stores = if past_caches { Stores::Streaming } else { Stores::Cached };
-        let extraction =
-            Extraction { padding: wanted.padding, pad_value: wanted.pad_value, dtype, fit, stores };
+        let extraction = Extraction {
+            padding: wanted.padding,
+            pad_value: wanted.pad_value,
+            dtype,
+            fit,
+            stores: Stores::Cached,
+        };
         Ok(Self {
             name: wanted.name.clone(),
             channels,
@@ -179,6 +193,13 @@ impl CategoryLayout {
             entries,
         })
     }
+}
+
+/// Whether batches of so many bytes in all are written past caches that hold so many.
+fn past_caches(options: &LoaderOptions, all_bytes: usize, cache_bytes: usize) -> bool {
+    let copied_away = options.consumer == Consumer::Device || matches!(options.location, Location::Gpu(_));
+    // Whoever reads the batches has voxels of his own.
+    copied_away || all_bytes > cache_bytes / 2
 }
 
 /// What a GPU is to make of a category's stored voxels; none where the host does it.
@@ -291,4 +312,18 @@ fn extents(sampler: &Sampler, options: &LoaderOptions) -> Result<(Option<Vec<usi
         "samples have different shapes: {known:?} of subject \"{here}\", {unequal:?} of \"{there}\"; ask for \
          ragged = pad, for a batch size of 1, or for patches or slices of one shape"
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_that_the_caches_do_not_hold_are_written_past_them() {
+        let mut options = LoaderOptions::default();
+        assert!(!past_caches(&options, 16 << 20, 32 << 20));
+        assert!(past_caches(&options, (16 << 20) + 1, 32 << 20));
+        options.consumer = Consumer::Device;
+        assert!(past_caches(&options, 1, 32 << 20));
+    }
 }

@@ -105,9 +105,10 @@ impl Loader {
             return Err(Error::argument(text));
         }
         let plan = Arc::new(Plan::new(sampler, options.epoch)?);
-        let layout = Layout::new(&plan, &options)?;
-        let row_bytes = layout.row_bytes()?;
+        let mut layout = Layout::new(&plan, &options)?;
+        let row_bytes = layout.row_bytes()?.iter().fold(0usize, |sum, &bytes| sum.saturating_add(bytes));
         let rows = plan.options().batch_size.min(usize::try_from(plan.len()).unwrap_or(usize::MAX));
+        layout.choose_stores(&options, row_bytes.saturating_mul(rows).saturating_mul(Pools::slots(&options)));
         let pools = Pools::new(&options, rows, &layout)?;
         let threads = if options.threads == 0 { core_count().min(MOST_THREADS) } else { options.threads };
         let most_rows = rows_at_once(rows, pools.host.len(), threads);
@@ -126,7 +127,7 @@ impl Loader {
             ended: Signal::default(),
             counters: Counters::default(),
             statistics: KnownStatistics::default(),
-            foresight: Foresight::new(row_bytes.iter().fold(0, |sum, &bytes| sum.saturating_add(bytes))),
+            foresight: Foresight::new(row_bytes),
         };
         Ok(Self { shared: Some(Arc::new(shared)), process: OnceLock::new() })
     }

@@ -30,13 +30,18 @@ pub(super) struct Sizes {
 }
 
 impl Pools {
+    /// The number of slots: those that are kept ready, and one that is lent.
+    pub(super) fn slots(options: &LoaderOptions) -> usize {
+        options.prefetch.max(1).saturating_add(1)
+    }
+
     /// The slots for batches of this many rows of these sizes.
     ///
     /// # Errors
     /// `Argument` where options contradict each other; `NoDevice`; `Memory`; `Device`.
     pub(super) fn new(options: &LoaderOptions, rows: usize, layout: &Layout) -> Result<Self> {
         let row_bytes = &layout.host_row_bytes()?;
-        let slots = options.prefetch.max(1).saturating_add(1);
+        let slots = Self::slots(options);
         check_memory(Slot::needed_bytes(rows, row_bytes).saturating_mul(slots as u128)).map_err(|error| {
             error.at(format!("{slots} batches of {rows} samples (prefetch, and one that is lent)"))
         })?;

@@ -6,6 +6,7 @@
 
 mod accumulate;
 mod block_stream;
+mod cache_size;
 mod capsule;
 mod control_group;
 mod conversion;
@@ -29,6 +30,7 @@ pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
+pub use cache_size::largest_cache;
 pub use capsule::capsule_content;
 pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert, convert_stored};

@@ -109,7 +109,12 @@ impl<'a> Job<'a> {
     pub(in crate::sys) fn claimed(&self, len: usize, step: usize) -> usize {
         // Longer rows are seen coming.
         const MOST: usize = 256;
-        if self.streams || len == step || len >= MOST { 0 } else { len }
+        if self.streams_rows(len) || len == step || len >= MOST { 0 } else { len }
+    }
+
+    /// Whether target rows of so many bytes go past the caches.
+    fn streams_rows(&self, len: usize) -> bool {
+        self.streams && len >= LEAST
     }
 
     /// The bytes of an element of the target.
@@ -130,7 +135,8 @@ impl<'a> Job<'a> {
         let mut fits = true;
         match self.turning {
             Turning::None if self.is_packed(plane.step) => {
-                let copy = if self.streams { self.kernels.stream } else { self.kernels.copy };
+                let past = self.streams_rows(plane.into_len);
+                let copy = if past { self.kernels.stream } else { self.kernels.copy };
                 // SAFETY: the kernels are those of an instruction set that this machine has.
                 unsafe { copy(self.source, plane, target) };
             }
@@ -237,7 +243,7 @@ impl<'a> Job<'a> {
             let Some(packed) = packed.get_mut(..count * self.size) else { return true };
             return self.turn(past, self.packed_or_there(place, packed), into);
         }
-        if !self.streams || into.len() < LEAST {
+        if !self.streams_rows(into.len()) {
             return self.turned(place, (into, count), (packed, wide));
         }
         let Some(turned) = turned.get_mut(..count * self.width) else { return true };
