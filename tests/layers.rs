@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, missing_docs)]
 
 use std::ops::ControlFlow;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -177,6 +178,78 @@ fn what_is_not_stored_is_joined_where_it_costs_no_memory() {
         for (k, voxel) in bytes.chunks_exact(8).enumerate() {
             let expected = if k / 80 < rows { (k * 3 % 101) as f64 } else { -3.0 };
             assert_eq!(f64::from_ne_bytes(voxel.try_into().unwrap()), expected, "{name}, voxel {k}");
+        }
+    }
+}
+
+#[test]
+fn slices_decode_each_chunk_once_and_leave_layers() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    let slices = || Arc::new(Slices::new(&[0]).unwrap()) as Arc<dyn Rule>;
+    let expected = epoch(&open(&path, 0), slices(), 1).0;
+    for threads in [1, 2, 8] {
+        let dataset = open(&path, 1 << 30);
+        let (bytes, _, misses) = epoch(&dataset, slices(), threads);
+        assert!(bytes == expected, "{threads} threads");
+        assert_eq!(misses, 2 * SUBJECTS as u64 * CHUNKS, "each chunk is decoded once by {threads} threads");
+        let decoded = &dataset.context().decoded;
+        assert_eq!(decoded.byte_len(), SUBJECTS as u64 * (IMAGE + LABEL) * VOXELS);
+        // What patches left is joined too, and not decoded again.
+        decoded.clear();
+        assert_eq!((decoded.byte_len(), decoded.memory_bytes()), (0, 0));
+        let before = decoded.hits_and_misses().1;
+        epoch(&dataset, Arc::new(Uniform::new(&[24, 40, 50], 1)), threads);
+        assert!(epoch(&dataset, slices(), threads).0 == expected);
+        assert_eq!(decoded.hits_and_misses().1 - before, 2 * SUBJECTS as u64 * CHUNKS);
+        assert_eq!(decoded.byte_len(), SUBJECTS as u64 * (IMAGE + LABEL) * VOXELS);
+    }
+}
+
+#[test]
+fn a_damaged_chunk_spoils_the_slices_that_touch_it_and_of_several_the_first_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path());
+    let slices = || Arc::new(Slices::new(&[0]).unwrap()) as Arc<dyn Rule>;
+    let expected = epoch(&open(&path, 0), slices(), 1).0;
+    // One of each row of chunks in the first layer.
+    let places = [4, 13, 22].map(|number| {
+        let file = hdf5::File::open(&path).unwrap();
+        let chunk = file.dataset("image0").unwrap().chunk_info(number).unwrap();
+        chunk.addr as usize + chunk.size as usize / 2
+    });
+    let whole = std::fs::read(&path).unwrap();
+    // In place: who has the file mapped still reads it.
+    let write = |place: usize, bytes: &[u8]| {
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        file.write_all_at(bytes, place as u64).unwrap();
+    };
+    for (skipped, readable, chunk) in
+        [(0, 0, "(0, 1, 1, 0)"), (1, 16, "(1, 1, 1, 0)"), (2, 32, "(2, 1, 1, 0)")]
+    {
+        for threads in [1, 2, 8] {
+            places.iter().skip(skipped).for_each(|&place| write(place, &[0xff; 8]));
+            let dataset = open(&path, 1 << 30);
+            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), slices()).unwrap());
+            let in_order =
+                EpochOptions { order: Order::Sequential, batch_size: 4, ..EpochOptions::default() };
+            let options = LoaderOptions { epoch: in_order, threads, ..LoaderOptions::default() };
+            let loader = Loader::new(sampler, options).unwrap();
+            loader.start(0).unwrap();
+            let mut read = 0;
+            let error = loop {
+                match loader.next(None) {
+                    Ok(Next::Batch(batch)) => read += batch.samples().len(),
+                    Ok(_) => unreachable!("a slice is damaged"),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(read, readable, "{threads} threads, {chunk}");
+            assert_eq!(error.kind(), voxfeed::error::ErrorKind::Format);
+            assert!(error.message().contains(&format!("chunk {chunk}")), "{threads} threads: {error}");
+            drop(loader);
+            places.iter().for_each(|&place| write(place, &whole[place..place + 8]));
+            assert!(epoch(&dataset, slices(), threads).0 == expected, "{threads} threads, mended");
         }
     }
 }

@@ -3,8 +3,8 @@
 //! A window then is one gather from each layer, its rows as long as if the array had never been cut, instead of one
 //! from each piece.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::error::Result;
 use crate::store::chunks::arrangement::Arrangement;
@@ -19,7 +19,11 @@ use crate::voxel::{Region, Run};
 /// The fewest bytes of a layer of an array that has as many: those of a huge page.
 pub(super) const LAYER_BYTES: u128 = 2 << 20;
 /// The most layers of an array whose pieces are joined, a number being kept for each.
-const MOST_LAYERS: u64 = 1 << 20;
+const MOST_LAYERS: u64 = 1 << 16;
+/// The most pieces of a layer: all of them are looked for before it is joined.
+const MOST_PIECES: u64 = 1 << 16;
+/// The most bytes of a layer: one thread joins it, for which others may wait.
+const MOST_BYTES: usize = 256 << 20;
 /// No piece of a layer has so large a number.
 const NEVER: u64 = u64::MAX;
 
@@ -34,8 +38,8 @@ pub(super) struct Layers {
     rows: u64,
     /// The rows of the grid.
     all_rows: u64,
-    /// Of each layer the pieces that are known to be decoded, in order from its first on.
-    seen: Box<[AtomicU64]>,
+    /// Of each layer the pieces that are known to be decoded, in order from its first on; had when one is joined.
+    seen: OnceLock<Vec<AtomicU64>>,
 }
 
 /// Whether a piece can be joined to others.
@@ -68,11 +72,23 @@ impl Layers {
         let bytes = bytes.saturating_mul(header.dtype.byte_len() as u128).max(1);
         let rows = fewest.div_ceil(bytes).min(u128::from(all_rows)) as u64;
         let count = all_rows.checked_div(rows)? + u64::from(!all_rows.is_multiple_of(rows));
-        if row.saturating_mul(rows) <= 1 || count > MOST_LAYERS {
+        let pieces = row.saturating_mul(rows);
+        if pieces <= 1 || pieces > MOST_PIECES || count > MOST_LAYERS {
             return None;
         }
-        let seen = std::iter::repeat_with(AtomicU64::default).take(count as usize).collect();
-        Some(Self { row, rows, all_rows, seen })
+        Some(Self { row, rows, all_rows, seen: OnceLock::new() })
+    }
+
+    /// The pieces of a layer that are known to be decoded; nothing where there is no memory to note them.
+    fn seen(&self, layer: u64) -> Option<&AtomicU64> {
+        let fresh = || {
+            let (count, mut seen) = (self.all_rows.div_ceil(self.rows) as usize, Vec::new());
+            if seen.try_reserve_exact(count).is_ok() {
+                seen.resize_with(count, AtomicU64::default);
+            }
+            seen
+        };
+        self.seen.get_or_init(fresh).get(layer as usize)
     }
 
     /// The layer of a row of pieces.
@@ -94,7 +110,7 @@ impl Layers {
 
     /// Whether all pieces of a layer are decoded, as far as they are looked at now; the next look then begins anew.
     fn is_complete(&self, layer: u64, look: impl Fn(u64) -> Sight) -> bool {
-        let Some(seen) = self.seen.get(layer as usize) else { return false };
+        let Some(seen) = self.seen(layer) else { return false };
         let (first, end) = self.pieces_of(layer);
         let mut next = seen.load(Ordering::Relaxed);
         while let Some(number) = first.checked_add(next).filter(|&number| number < end) {
@@ -167,7 +183,7 @@ impl<S: Source> ChunkedArray<S> {
         let layer = layers.of_row(piece.number.checked_div(layers.row).unwrap_or(0));
         let Ok(window) = self.window_of_layer(layers, layer) else { return };
         let len = window.region.shape().byte_len(window.channels, self.header.dtype.byte_len());
-        let Some(len) = len.ok().filter(|&len| len <= self.decoded.left()) else { return };
+        let Some(len) = len.ok().filter(|&len| len <= self.decoded.left().min(MOST_BYTES)) else { return };
         if !layers.is_complete(layer, |number| self.sight(number, moment)) {
             return;
         }

@@ -34,6 +34,22 @@ pub enum Had {
     Whole(DecodedBytes),
 }
 
+/// Bytes that are counted as being decoded, until this is dropped; from then on as kept, or not at all.
+struct Counted<'a> {
+    decoded: &'a Decoded,
+    len: usize,
+    kept: bool,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.decoded.decoding.fetch_sub(self.len, Ordering::Relaxed);
+        if !self.kept {
+            self.decoded.byte_len.fetch_sub(self.len, Ordering::Relaxed);
+        }
+    }
+}
+
 /// Enough that threads seldom meet at one lock.
 const SHARDS: usize = 16;
 
@@ -59,7 +75,9 @@ pub struct Decoded {
     /// The bytes that are being decoded to be kept.
     decoding: AtomicUsize,
     /// The bytes of wholes to which parts are being joined, which are counted as well.
-    pub(super) joining: AtomicUsize,
+    ///
+    /// They are changed together with `byte_len`, and judged together with it.
+    pub(super) joining: Mutex<usize>,
     pub(super) spares: Mutex<Spares>,
     turns: AtomicU64,
     volumes: AtomicU64,
@@ -73,7 +91,7 @@ impl Decoded {
             shards: std::array::from_fn(|_| Mutex::default()),
             byte_len: AtomicUsize::new(0),
             decoding: AtomicUsize::new(0),
-            joining: AtomicUsize::new(0),
+            joining: Mutex::new(0),
             spares: Mutex::default(),
             turns: AtomicU64::new(0),
             volumes: AtomicU64::new(0),
@@ -144,20 +162,31 @@ impl Decoded {
         patience: Patience,
         decode: impl FnOnce(&mut [u8]) -> Result<()>,
     ) -> Result<Option<Had>> {
-        let place = match self.find_or_begin(part) {
+        let mut place = match self.find_or_begin(part) {
             Ok(bytes) => return Ok(Some(Had::Part(bytes))),
             Err(place) => place,
         };
-        let mut kept = match (place.try_lock(), patience) {
-            (Ok(kept), _) => kept,
-            (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
-            (Err(TryLockError::WouldBlock), Patience::Leave) => return Ok(None),
-            (Err(TryLockError::WouldBlock), Patience::Wait) => lock(&place),
+        let mut kept = loop {
+            let kept = match (place.try_lock(), patience) {
+                (Ok(kept), _) => kept,
+                (Err(TryLockError::Poisoned(poisoned)), _) => poisoned.into_inner(),
+                (Err(TryLockError::WouldBlock), Patience::Leave) => return Ok(None),
+                (Err(TryLockError::WouldBlock), Patience::Wait) => lock(&place),
+            };
+            if let Some(bytes) = kept.as_ref() {
+                self.shard(part).hits += 1;
+                return Ok(Some(Had::Part(Arc::clone(bytes))));
+            }
+            // Whoever was to decode it may have given up, and another one begun anew.
+            match self.find_or_begin(part) {
+                Ok(bytes) => return Ok(Some(Had::Part(bytes))),
+                Err(now) if Arc::ptr_eq(&now, &place) => break kept,
+                Err(now) => {
+                    drop(kept);
+                    place = now;
+                }
+            }
         };
-        if let Some(bytes) = kept.as_ref() {
-            self.shard(part).hits += 1;
-            return Ok(Some(Had::Part(Arc::clone(bytes))));
-        }
         // Whoever joins keeps the whole before he lets the parts go.
         if let Some(bytes) = whole.and_then(|whole| self.kept(whole)) {
             drop(kept);
@@ -171,7 +200,11 @@ impl Decoded {
             return Ok(None);
         }
         self.shard(part).misses += 1;
-        let memory = if keep { self.memory(len) } else { AlignedBuffer::zeroed(len) };
+        let (memory, mut counted) = if keep {
+            (self.memory(len), Some(Counted { decoded: self, len, kept: false }))
+        } else {
+            (AlignedBuffer::zeroed(len), None)
+        };
         let made = memory.and_then(|mut bytes| {
             decode(&mut bytes)?;
             Ok(Arc::new(bytes))
@@ -181,12 +214,10 @@ impl Decoded {
         }
         drop(kept);
         let settled = self.settle(part, &place, made.as_ref().ok().filter(|_| keep));
-        if keep {
-            self.decoding.fetch_sub(len, Ordering::Relaxed);
+        if let Some(counted) = &mut counted {
+            counted.kept = settled;
         }
-        if keep && !settled {
-            self.byte_len.fetch_sub(len, Ordering::Relaxed);
-        }
+        drop(counted);
         // Parts that were decoded at the same time may together be more than the budget.
         self.trim();
         made.map(|bytes| Some(Had::Part(bytes)))
@@ -268,9 +299,7 @@ impl Decoded {
 
     /// Lets parts go that have not been used for long until the budget holds.
     pub(super) fn trim(&self) {
-        // What is being joined is there twice, for a moment for which nothing has to go.
-        let joining = || self.joining.load(Ordering::Relaxed);
-        while self.byte_len.load(Ordering::Relaxed).saturating_sub(joining()) > self.budget {
+        while self.is_too_much() {
             let oldest =
                 self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
@@ -279,9 +308,24 @@ impl Decoded {
         }
     }
 
-    /// Counts bytes no more that are kept no longer, and puts them by where nobody else looks at them.
+    /// Whether the budget does not hold. What is being joined is there twice, for a moment for which nothing has to go.
+    fn is_too_much(&self) -> bool {
+        let byte_len = || self.byte_len.load(Ordering::Relaxed);
+        if byte_len() <= self.budget {
+            return false;
+        }
+        let joining = lock(&self.joining);
+        byte_len().saturating_sub(*joining) > self.budget
+    }
+
+    /// Counts bytes no more that are kept no longer, and puts them by.
     pub(super) fn let_go(&self, bytes: DecodedBytes) {
         self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
+        self.put_by(bytes);
+    }
+
+    /// Puts bytes by that are counted no more, where nobody else looks at them.
+    pub(super) fn put_by(&self, bytes: DecodedBytes) {
         if let Some(bytes) = Arc::into_inner(bytes) {
             let gone = lock(&self.spares).put(bytes, self.left());
             drop(gone);

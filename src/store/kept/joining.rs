@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
-use crate::store::kept::shard::State;
+use crate::store::kept::shard::{Place, State};
 use crate::store::kept::{Decoded, DecodedBytes, Part};
 use crate::sys::{AlignedBuffer, lock};
 
@@ -29,33 +29,28 @@ impl Decoded {
         let Err(place) = self.find_or_begin(whole) else { return Ok(false) };
         // Where it is locked, somebody else joins it.
         let Ok(_mine) = place.try_lock() else { return Ok(false) };
-        if !self.reserve(len) {
-            self.settle(whole, &place, None);
+        let mut room = Room { decoded: self, whole, place: &place, len: 0, kept: false, freed: 0 };
+        if !room.reserve(len) {
             return Ok(false);
         }
         let found = parts.filter_map(|part| Some((part, self.shard(part).peek(part)?)));
         let parts: Vec<(Part, DecodedBytes)> = found.collect();
         let made = self.whole(len, &parts, join);
         let bytes = made.as_ref().ok().and_then(Option::as_ref);
-        let kept = self.settle(whole, &place, bytes);
+        room.kept = self.settle(whole, &place, bytes);
+        let kept = room.kept;
+        let mut gone = Vec::new();
         if kept {
-            parts.into_iter().for_each(|(part, bytes)| self.forget(part, bytes));
-        } else {
-            self.byte_len.fetch_sub(len, Ordering::Relaxed);
+            for (part, bytes) in parts {
+                drop(bytes);
+                gone.extend(self.take_out(part));
+            }
         }
-        self.joining.fetch_sub(len, Ordering::Relaxed);
+        room.freed = gone.iter().map(|bytes| bytes.byte_len()).sum();
+        drop(room);
+        gone.into_iter().for_each(|bytes| self.put_by(bytes));
         self.trim();
         made.map(|_| kept)
-    }
-
-    /// Counts the bytes of a whole, where there is room for it beside its parts.
-    fn reserve(&self, len: usize) -> bool {
-        let more = |bytes: usize| bytes.checked_add(len).filter(|&bytes| bytes <= self.budget());
-        let reserved = self.byte_len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_ok();
-        if reserved {
-            self.joining.fetch_add(len, Ordering::Relaxed);
-        }
-        reserved
     }
 
     /// The bytes of a whole, which are counted already; nothing where it needs more parts.
@@ -79,16 +74,54 @@ impl Decoded {
         Ok(join(parts, &mut bytes)?.then(|| Arc::new(bytes)))
     }
 
-    /// Lets a part go, where it is still these bytes.
-    fn forget(&self, part: Part, bytes: DecodedBytes) {
+    /// The bytes of a part where they are kept, which they no longer are then, but still counted.
+    fn take_out(&self, part: Part) -> Option<DecodedBytes> {
         let mut shard = self.shard(part);
-        let same = |state: &State| matches!(state, State::Kept(own) if Arc::ptr_eq(own, &bytes));
-        if !shard.entries.get(&part).is_some_and(|entry| same(&entry.state)) {
-            return;
+        shard.peek(part)?;
+        match shard.entries.remove(&part)?.state {
+            State::Kept(bytes) => Some(bytes),
+            State::Decoding(_) => None,
         }
-        shard.entries.remove(&part);
-        drop(shard);
-        self.let_go(bytes);
+    }
+}
+
+/// Room for a whole that is being joined.
+struct Room<'a> {
+    decoded: &'a Decoded,
+    whole: Part,
+    place: &'a Place,
+    /// Its bytes, counted until this is dropped: from then on as kept, or not at all.
+    len: usize,
+    kept: bool,
+    /// The bytes of its parts that have gone.
+    freed: usize,
+}
+
+impl Room<'_> {
+    /// Counts the bytes of the whole, where there is room for it beside its parts.
+    fn reserve(&mut self, len: usize) -> bool {
+        let Decoded { byte_len, joining, .. } = self.decoded;
+        let mut joining = lock(joining);
+        let budget = self.decoded.budget();
+        let more = |bytes: usize| bytes.checked_add(len).filter(|&bytes| bytes <= budget);
+        if byte_len.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).is_err() {
+            return false;
+        }
+        *joining += len;
+        self.len = len;
+        true
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if !self.kept {
+            self.decoded.settle(self.whole, self.place, None);
+        }
+        let gone = if self.kept { self.freed } else { self.len };
+        let mut joining = lock(&self.decoded.joining);
+        self.decoded.byte_len.fetch_sub(gone, Ordering::Relaxed);
+        *joining -= self.len;
     }
 }
 
