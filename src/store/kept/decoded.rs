@@ -189,13 +189,11 @@ impl Decoded {
         };
         // Whoever joins keeps the whole before he lets the parts go.
         if let Some(bytes) = whole.and_then(|whole| self.kept(whole)) {
-            drop(kept);
             self.settle(part, &place, None);
             return Ok(Some(Had::Whole(bytes)));
         }
         let keep = len <= self.budget;
         if patience == Patience::Leave && keep && !self.has_room_ahead(len) {
-            drop(kept);
             self.settle(part, &place, None);
             return Ok(None);
         }
@@ -212,8 +210,9 @@ impl Decoded {
         if let Ok(bytes) = &made {
             *kept = Some(Arc::clone(bytes));
         }
-        drop(kept);
+        // Who waits for the place finds it settled, and begins anew where nothing came of it.
         let settled = self.settle(part, &place, made.as_ref().ok().filter(|_| keep));
+        drop(kept);
         if let Some(counted) = &mut counted {
             counted.kept = settled;
         }
