@@ -188,7 +188,7 @@ impl<'a> Job<'a> {
         if !reach.lies_within(self.source.len(), target.len()) {
             return None;
         }
-        let part = if self.streams { self.kernels.part_past } else { self.kernels.part };
+        let part = self.kernels.part;
         if matches!(self.turning, Turning::None) && !self.order.swapped {
             // SAFETY: the kernels are those of an instruction set that this machine has.
             unsafe { part(self.source, plane, channels, target) };

@@ -1,7 +1,6 @@
 //! Channels that lie beside each other in every voxel, put into rows of their own in one pass.
 
 use crate::sys::kernels::plane::{Plane, each_row_of};
-use crate::sys::kernels::stream::{LEAST, LINE};
 
 /// The voxels that are parted at a time, so that the compiler makes a few shuffles of them.
 const BLOCK: usize = 16;
@@ -29,44 +28,26 @@ impl Channels {
     }
 }
 
-/// Does `$do` with a type of voxels of so many channels of elements of a size.
+/// Parts the rows of voxels of so many channels of elements of a size.
 macro_rules! by_channels {
-    ($channels:expr, $source:expr, $plane:expr, $target:expr, $turn:ident $(, $more:expr)*) => {
-        by_channels!(@ $channels, $source, $plane, $target, $turn, [$($more),*],
-            1 x 2 = 2, 1 x 3 = 3, 1 x 4 = 4, 2 x 2 = 4, 2 x 3 = 6, 2 x 4 = 8, 4 x 2 = 8, 4 x 3 = 12, 4 x 4 = 16,
-            8 x 2 = 16)
-    };
-    (@ $channels:expr, $source:expr, $plane:expr, $target:expr, $turn:ident, $more:tt,
+    ($channels:expr, $source:expr, $plane:expr, $target:expr,
      $($size:literal x $count:literal = $voxel:literal),*) => {
         match ($channels.size, $channels.count) {
-            $(($size, $count) => each_row_of::<$count>($source, $plane, $channels.apart, $target, |from, into| {
-                by_channels!(@call $turn::<$size, $count, $voxel>, from, into, $more);
-            }),)*
+            $(($size, $count) => {
+                each_row_of::<$count>($source, $plane, $channels.apart, $target, part::<$size, $count, $voxel>);
+            })*
             _ => {}
         }
     };
-    (@call $turn:ident::<$size:literal, $count:literal, $voxel:literal>, $from:ident, $into:ident,
-     [$($more:expr),*]) => {
-        $turn::<$size, $count, $voxel>($from, $into $(, $more)*)
-    };
 }
 
-/// Parts the rows of a plane.
+/// Parts the rows of a plane: through the caches, whoever reads them, as lines of several rows at a time to memory
+/// take longer.
 #[inline(always)]
 pub(super) fn part_rows(source: &[u8], plane: &Plane, channels: &Channels, target: &mut [u8]) {
-    by_channels!(channels, source, plane, target, part);
-}
-
-/// The same, with whole lines of the target going past the caches.
-#[inline(always)]
-pub(super) fn part_rows_past(
-    source: &[u8],
-    plane: &Plane,
-    channels: &Channels,
-    target: &mut [u8],
-    write: impl Fn(&[u8; LINE], &mut [u8; LINE]) + Copy,
-) {
-    by_channels!(channels, source, plane, target, part_past, write);
+    by_channels!(channels, source, plane, target,
+        1 x 2 = 2, 1 x 3 = 3, 1 x 4 = 4, 2 x 2 = 4, 2 x 3 = 6, 2 x 4 = 8, 4 x 2 = 8, 4 x 3 = 12, 4 x 4 = 16,
+        8 x 2 = 16);
 }
 
 /// Parts voxels of `COUNT` elements of `SIZE` bytes.
@@ -89,40 +70,6 @@ fn part<const SIZE: usize, const COUNT: usize, const VOXEL: usize>(source: &[u8]
             let into = into.and_then(|into| into.first_chunk_mut::<BLOCK>());
             if let (Some(from), Some(into)) = (from, into) {
                 elements::<SIZE, VOXEL>(from, *channel, into.as_flattened_mut());
-            }
-        }
-    }
-}
-
-/// The same with whole lines going past the caches, where the rows of all channels are aligned alike.
-#[inline(always)]
-fn part_past<const SIZE: usize, const COUNT: usize, const VOXEL: usize>(
-    source: &[u8],
-    mut rows: [&mut [u8]; COUNT],
-    write: impl Fn(&[u8; LINE], &mut [u8; LINE]),
-) {
-    let voxels = source.as_chunks::<VOXEL>().0;
-    let head = rows.first().map_or(0, |row| row.as_ptr().align_offset(LINE));
-    let len = rows.first().map_or(0, |row| row.len());
-    let alike = rows.iter().all(|row| row.as_ptr().align_offset(LINE) == head && row.len() == len);
-    if !alike || !head.is_multiple_of(SIZE) || head.saturating_add(LEAST) > len {
-        return part::<SIZE, COUNT, VOXEL>(source, rows);
-    }
-    let tail = len - (len - head) % LINE;
-    for (channel, row) in rows.iter_mut().enumerate() {
-        for ends in [0..head, tail..len] {
-            let from = voxels.get(ends.start / SIZE..).unwrap_or_default();
-            elements::<SIZE, VOXEL>(from, channel, row.get_mut(ends).unwrap_or_default());
-        }
-    }
-    for place in (head..tail).step_by(LINE) {
-        let from = voxels.get(place / SIZE..).and_then(|voxels| voxels.get(..LINE / SIZE));
-        for (channel, row) in rows.iter_mut().enumerate() {
-            let into = row.get_mut(place..).and_then(|row| row.first_chunk_mut::<LINE>());
-            if let (Some(from), Some(into)) = (from, into) {
-                let mut line = [0u8; LINE];
-                elements::<SIZE, VOXEL>(from, channel, &mut line);
-                write(&line, into);
             }
         }
     }

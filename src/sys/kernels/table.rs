@@ -47,8 +47,6 @@ pub(in crate::sys) struct Kernels {
     pub(super) collect_rows: unsafe fn(&[u8], &Plane, usize, &mut [u8]),
     /// Puts each channel of voxels into rows of its own, through the caches.
     pub(super) part: Part,
-    /// The same past the caches, to be followed by a fence.
-    pub(super) part_past: Part,
     /// Puts elements of a size together whose bytes lie so far apart, and whose first bytes are neighbours.
     pub(super) unshuffle: Pack<usize>,
     /// Copies elements of a size with their bytes reversed.
@@ -101,7 +99,7 @@ macro_rules! kernels {
         use half::f16;
 
         use crate::sys::kernels::{body, collect};
-        use crate::sys::kernels::part::{Channels, part_rows, part_rows_past};
+        use crate::sys::kernels::part::{Channels, part_rows};
         use crate::sys::kernels::element::{Bool, Element, To};
         use crate::sys::kernels::plane::Plane;
         use crate::sys::kernels::shuffle::unshuffle_row;
@@ -111,7 +109,7 @@ macro_rules! kernels {
         /// The table.
         pub(super) static KERNELS: Kernels =
             Kernels {
-                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, part, part_past, unshuffle,
+                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, part, unshuffle,
                 swap_into, swap,
             };
 
@@ -171,11 +169,6 @@ macro_rules! kernels {
         $(#[$features])*
         fn part(source: &[u8], plane: &Plane, channels: &Channels, target: &mut [u8]) {
             part_rows(source, plane, channels, target);
-        }
-
-        $(#[$features])*
-        fn part_past(source: &[u8], plane: &Plane, channels: &Channels, target: &mut [u8]) {
-            part_rows_past(source, plane, channels, target, |from, into| stream_line(from, into));
         }
 
         $(#[$features])*
