@@ -1051,7 +1051,10 @@ typedef int32_t vxf_fit;
 
 /** Who reads the batches. */
 typedef int32_t vxf_consumer;
-/** The processor, soon after the library wrote them. */
+/**
+ * The processor, soon after the library wrote them. Where all batches of the loader (prefetch, and one) have more
+ * bytes than half of its largest cache, none would still be there, and voxels are written as for a device.
+ */
 #define VXF_CONSUMER_CPU 0
 /**
  * A device that copies them away: voxels are written past the processor's caches, which is faster then,
