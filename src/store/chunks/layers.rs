@@ -51,7 +51,8 @@ enum Sight {
 }
 
 impl Layers {
-    /// The layers of a grid, of so many bytes at least; nothing where its pieces are layers already, or keep channels beside each other.
+    /// The layers of a grid, of so many bytes at least; nothing where its pieces are layers already, or keep channels
+    /// beside each other, or where there would be too many.
     pub(super) fn of(
         grid: &Grid,
         header: &Header,
@@ -276,5 +277,55 @@ impl<S: Source> ChunkedArray<S> {
             gather(&stored, runs.unwrap_or_default(), extents.unwrap_or_default(), &mut target)
         })?;
         Ok(complete)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::Origin;
+    use crate::store::chunks::GridAxis;
+    use crate::voxel::{DType, Shape};
+
+    fn layers(axes: [(usize, usize); 3]) -> Option<Layers> {
+        let shape = Shape::new(&axes.map(|(extent, _)| extent)).unwrap();
+        let (dtype, origin) = (DType::U8, Origin::default());
+        let header = Header { shape, channels: 1, dtype, scale: None, affine: None, origin };
+        let axes = axes.map(|(extent, chunk)| GridAxis { extent, chunk, piece: chunk });
+        let grid = Grid::new(axes.to_vec(), ChannelPlace::None).unwrap();
+        Layers::of(&grid, &header, None, LAYER_BYTES)
+    }
+
+    #[test]
+    fn layers_fill_a_huge_page_and_the_last_one_ends_with_the_array() {
+        let layers = layers([(100, 8), (512, 64), (512, 64)]).unwrap();
+        assert_eq!((layers.row, layers.rows, layers.all_rows), (64, 1, 13));
+        let thin = self::layers([(100, 1), (512, 64), (500, 500)]).unwrap();
+        assert_eq!((thin.row, thin.rows, thin.of_row(17), thin.of_row(18)), (8, 9, 1, 2));
+        assert_eq!((thin.rows_of(11), thin.pieces_of(11)), ((99, 99), (792, 800)));
+        assert!(self::layers([(100, 8), (512, 512), (512, 512)]).is_none(), "each piece is a layer");
+    }
+
+    #[test]
+    fn arrays_of_very_many_pieces_or_layers_stay_as_they_are() {
+        assert!(layers([(1, 1), (256, 1), (256, 1)]).is_some());
+        assert!(layers([(1, 1), (257, 1), (256, 1)]).is_none());
+        assert!(layers([(1 << 16, 1), (2048, 1024), (1024, 1024)]).is_some());
+        assert!(layers([((1 << 16) + 1, 1), (2048, 1024), (1024, 1024)]).is_none());
+        assert!(layers([(1 << 40, 1), (1 << 12, 1), (1 << 11, 1)]).is_none());
+    }
+
+    #[test]
+    fn a_layer_is_complete_with_its_last_piece_and_never_with_one_that_is_not_decoded() {
+        let layers = layers([(100, 8), (512, 256), (512, 256)]).unwrap();
+        assert!(!layers.is_complete(2, |number| if number == 10 { Sight::NotYet } else { Sight::Decoded }));
+        assert!(!layers.is_complete(2, |number| if number == 11 { Sight::NotYet } else { Sight::Decoded }));
+        assert!(layers.is_complete(2, |number| {
+            assert_eq!(number, 11, "the others are known");
+            Sight::Decoded
+        }));
+        assert!(!layers.is_complete(2, |number| if number == 9 { Sight::Never } else { Sight::Decoded }));
+        assert!(!layers.is_complete(2, |_| panic!("no look is needed")));
+        assert!(layers.is_complete(0, |_| Sight::Decoded));
     }
 }
