@@ -60,13 +60,18 @@ fn open(path: &Path, cache_bytes: u64) -> Dataset {
     dataset
 }
 
+/// A loader of batches of four that has begun.
+fn begun(dataset: &Dataset, rule: Arc<dyn Rule>, order: Order, threads: usize) -> Loader {
+    let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), rule).unwrap());
+    let epoch = EpochOptions { order, seed: 5, batch_size: 4, ..EpochOptions::default() };
+    let loader = Loader::new(sampler, LoaderOptions { epoch, threads, ..LoaderOptions::default() }).unwrap();
+    loader.start(0).unwrap();
+    loader
+}
+
 /// All batches of an epoch and the hits and misses that they took.
 fn epoch(dataset: &Dataset, rule: Arc<dyn Rule>, threads: usize) -> (Vec<u8>, u64, u64) {
-    let sampler = Sampler::new(Arc::new(dataset.clone()), rule).unwrap();
-    let epoch = EpochOptions { order: Order::Shuffled, seed: 5, batch_size: 4, ..EpochOptions::default() };
-    let loader =
-        Loader::new(Arc::new(sampler), LoaderOptions { epoch, threads, ..LoaderOptions::default() }).unwrap();
-    loader.start(0).unwrap();
+    let loader = begun(dataset, rule, Order::Shuffled, threads);
     let mut bytes = Vec::new();
     while let Next::Batch(batch) = loader.next(None).unwrap() {
         for category in ["image", "label"] {
@@ -81,6 +86,21 @@ fn patches() -> Arc<dyn Rule> {
     Arc::new(Uniform::new(&[24, 40, 50], PATCHES))
 }
 
+fn slices() -> Arc<dyn Rule> {
+    Arc::new(Slices::new(&[0]).unwrap())
+}
+
+/// A dataset after an epoch that gave what is expected, decoded each chunk once and left nothing but layers.
+fn joined(path: &Path, rule: Arc<dyn Rule>, threads: usize, expected: &[u8]) -> Dataset {
+    let dataset = open(path, 1 << 30);
+    let (bytes, _, misses) = epoch(&dataset, rule, threads);
+    assert!(bytes == expected, "{threads} threads");
+    assert_eq!(misses, 2 * SUBJECTS as u64 * CHUNKS, "each chunk is decoded once by {threads} threads");
+    let decoded = &dataset.context().decoded;
+    assert_eq!(decoded.byte_len(), SUBJECTS as u64 * (IMAGE + LABEL) * VOXELS, "all layers are joined");
+    dataset
+}
+
 fn go_on(_: u64, _: u64) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
@@ -91,12 +111,7 @@ fn chunks_that_are_joined_while_they_are_read_are_decoded_once_and_give_the_same
     let path = file(folder.path());
     let expected = epoch(&open(&path, 0), patches(), 1).0;
     for threads in [1, 2, 8] {
-        let dataset = open(&path, 1 << 30);
-        let (bytes, _, misses) = epoch(&dataset, patches(), threads);
-        assert!(bytes == expected, "{threads} threads");
-        assert_eq!(misses, 2 * SUBJECTS as u64 * CHUNKS, "each chunk is decoded once by {threads} threads");
-        let decoded = &dataset.context().decoded;
-        assert_eq!(decoded.byte_len(), SUBJECTS as u64 * (IMAGE + LABEL) * VOXELS, "all layers are joined");
+        let dataset = joined(&path, patches(), threads, &expected);
         let (again, hits, misses) = epoch(&dataset, patches(), threads);
         assert!(again == expected && misses == 0, "{threads} threads, from layers");
         let most = SUBJECTS as u64 * PATCHES * (2 + 1);
@@ -108,8 +123,7 @@ fn chunks_that_are_joined_while_they_are_read_are_decoded_once_and_give_the_same
 fn budgets_that_hold_some_layers_or_none_give_the_same_voxels() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
-    let slices = || Arc::new(Slices::new(&[0]).unwrap()) as Arc<dyn Rule>;
-    for rule in [patches as fn() -> Arc<dyn Rule>, slices] {
+    for rule in [patches, slices] {
         let expected = epoch(&open(&path, 0), rule(), 1).0;
         for cache_bytes in [200_000, 1 << 20, 3 << 20, 6 << 20, 11 << 20] {
             for threads in [1, 2, 8] {
@@ -186,15 +200,10 @@ fn what_is_not_stored_is_joined_where_it_costs_no_memory() {
 fn slices_decode_each_chunk_once_and_leave_layers() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
-    let slices = || Arc::new(Slices::new(&[0]).unwrap()) as Arc<dyn Rule>;
     let expected = epoch(&open(&path, 0), slices(), 1).0;
     for threads in [1, 2, 8] {
-        let dataset = open(&path, 1 << 30);
-        let (bytes, _, misses) = epoch(&dataset, slices(), threads);
-        assert!(bytes == expected, "{threads} threads");
-        assert_eq!(misses, 2 * SUBJECTS as u64 * CHUNKS, "each chunk is decoded once by {threads} threads");
+        let dataset = joined(&path, slices(), threads, &expected);
         let decoded = &dataset.context().decoded;
-        assert_eq!(decoded.byte_len(), SUBJECTS as u64 * (IMAGE + LABEL) * VOXELS);
         // What patches left is joined too, and not decoded again.
         decoded.clear();
         assert_eq!((decoded.byte_len(), decoded.memory_bytes()), (0, 0));
@@ -210,7 +219,6 @@ fn slices_decode_each_chunk_once_and_leave_layers() {
 fn a_damaged_chunk_spoils_the_slices_that_touch_it_and_of_several_the_first_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let path = file(folder.path());
-    let slices = || Arc::new(Slices::new(&[0]).unwrap()) as Arc<dyn Rule>;
     let expected = epoch(&open(&path, 0), slices(), 1).0;
     // One of each row of chunks in the first layer.
     let places = [4, 13, 22].map(|number| {
@@ -230,12 +238,7 @@ fn a_damaged_chunk_spoils_the_slices_that_touch_it_and_of_several_the_first_is_t
         for threads in [1, 2, 8] {
             places.iter().skip(skipped).for_each(|&place| write(place, &[0xff; 8]));
             let dataset = open(&path, 1 << 30);
-            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), slices()).unwrap());
-            let in_order =
-                EpochOptions { order: Order::Sequential, batch_size: 4, ..EpochOptions::default() };
-            let options = LoaderOptions { epoch: in_order, threads, ..LoaderOptions::default() };
-            let loader = Loader::new(sampler, options).unwrap();
-            loader.start(0).unwrap();
+            let loader = begun(&dataset, slices(), Order::Sequential, threads);
             let mut read = 0;
             let error = loop {
                 match loader.next(None) {

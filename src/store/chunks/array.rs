@@ -24,7 +24,7 @@ pub(in crate::store) struct ChunkedArray<S> {
     swapped: bool,
     fill: [u8; 8],
     /// Its number among the decoded volumes.
-    pub(super) number: u64,
+    number: u64,
     /// The decoded parts of the dataset.
     pub(super) decoded: Arc<Decoded>,
     /// The layers that its pieces are joined to.
@@ -125,7 +125,12 @@ impl<S: Source> ChunkedArray<S> {
     }
 
     fn part(&self, piece: &Piece) -> Part {
-        Part { volume: self.number, number: piece.number }
+        self.numbered(piece.number)
+    }
+
+    /// A piece or a layer, as a part to be kept.
+    pub(super) fn numbered(&self, number: u64) -> Part {
+        Part { volume: self.number, number }
     }
 
     fn arrangement(&self) -> Option<Arrangement> {

@@ -6,15 +6,16 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::store::chunks::arrangement::Arrangement;
 use crate::store::chunks::array::ChunkedArray;
-use crate::store::chunks::grid::{Grid, MAX_RANK, Piece};
+use crate::store::chunks::grid::{Grid, Piece};
 use crate::store::chunks::source::{Found, Source};
-use crate::store::{ArrayLayout, Block, Bytes, ChannelPlace, DecodedBytes, Header, Moment, Part, Scratch};
-use crate::store::{TakeBlock, Window};
-use crate::sys::{Fit, Stored, Stores, Target, gather};
-use crate::voxel::{Region, Run};
+use crate::store::{
+    ArrayLayout, Block, Bytes, ChannelPlace, DecodedBytes, Header, Moment, Part, Reader, Scratch, TakeBlock,
+    Volume, Window,
+};
+use crate::voxel::Region;
 
 /// The fewest bytes of a layer of an array that has as many: those of a huge page.
 pub(super) const LAYER_BYTES: u128 = 2 << 20;
@@ -97,6 +98,11 @@ impl Layers {
         row / self.rows
     }
 
+    /// The layer of a piece.
+    fn of_piece(&self, piece: &Piece) -> u64 {
+        self.of_row(piece.number / self.row)
+    }
+
     /// The first and the last row of pieces of a layer.
     fn rows_of(&self, layer: u64) -> (u64, u64) {
         let first = layer * self.rows;
@@ -160,7 +166,7 @@ impl<S: Source> ChunkedArray<S> {
     /// The layer that a piece lies in, as a part to be kept.
     pub(super) fn layer_of(&self, piece: &Piece) -> Option<Part> {
         let layers = self.layers.as_ref()?;
-        Some(self.layer(layers.of_row(piece.number.checked_div(layers.row)?)))
+        Some(self.layer(layers.of_piece(piece)))
     }
 
     /// The part of a window, all of it in one layer, from the layer's bytes.
@@ -171,9 +177,8 @@ impl<S: Source> ChunkedArray<S> {
         part: &Window,
     ) -> Result<Block<'static>> {
         let layers = self.layers.as_ref();
-        let layers = layers.ok_or_else(|| crate::error::Error::internal("a layer of an array without"))?;
-        let layer = layers.of_row(piece.number.checked_div(layers.row).unwrap_or(0));
-        self.block_of_layer(layers, layer, bytes, part)
+        let layers = layers.ok_or_else(|| Error::internal("a layer of an array without"))?;
+        self.block_of_layer(layers, layers.of_piece(piece), bytes, part)
     }
 
     /// Joins the pieces of a layer, if the one that has just been decoded was the last of them.
@@ -181,7 +186,7 @@ impl<S: Source> ChunkedArray<S> {
     /// What is joined or not, the voxels are the same; whatever fails here is told when the piece is read.
     pub(super) fn join_layer_of(&self, piece: &Piece, moment: Moment) {
         let Some(layers) = &self.layers else { return };
-        let layer = layers.of_row(piece.number.checked_div(layers.row).unwrap_or(0));
+        let layer = layers.of_piece(piece);
         let Ok(window) = self.window_of_layer(layers, layer) else { return };
         let len = window.region.shape().byte_len(window.channels, self.header.dtype.byte_len());
         let Some(len) = len.ok().filter(|&len| len <= self.decoded.left().min(MOST_BYTES)) else { return };
@@ -189,14 +194,15 @@ impl<S: Source> ChunkedArray<S> {
             return;
         }
         let (first, end) = layers.pieces_of(layer);
-        let parts = (first..end).map(|number| Part { volume: self.number, number });
-        let fill =
-            |kept: &[(Part, DecodedBytes)], into: &mut [u8]| self.fill_layer(&window, kept, moment, into);
+        let parts = (first..end).map(|number| self.numbered(number));
+        let fill = |kept: &[(Part, DecodedBytes)], into: &mut [u8]| {
+            Reader::default().read_stored(&KeptPieces { array: self, kept, moment }, &window, into)
+        };
         let _ = self.decoded.join(self.layer(layer), len, parts, fill);
     }
 
     fn layer(&self, layer: u64) -> Part {
-        Part { volume: self.number, number: self.grid.pieces().saturating_add(layer) }
+        self.numbered(self.grid.pieces().saturating_add(layer))
     }
 
     fn window_of_layer(&self, layers: &Layers, layer: u64) -> Result<Window> {
@@ -221,7 +227,7 @@ impl<S: Source> ChunkedArray<S> {
     }
 
     fn sight(&self, number: u64, moment: Moment) -> Sight {
-        if self.decoded.is_kept(Part { volume: self.number, number }) {
+        if self.decoded.is_kept(self.numbered(number)) {
             return Sight::Decoded;
         }
         match self.source.find(&self.grid.piece(number), moment) {
@@ -230,53 +236,33 @@ impl<S: Source> ChunkedArray<S> {
             Ok(Found::Packed) | Err(_) => Sight::NotYet,
         }
     }
+}
 
-    /// Writes a layer of the pieces that are kept; false where another one belongs to it.
-    fn fill_layer(
-        &self,
-        window: &Window,
-        kept: &[(Part, DecodedBytes)],
-        moment: Moment,
-        into: &mut [u8],
-    ) -> Result<bool> {
-        let dtype = self.header.dtype;
-        let mut target = Target { bytes: into, dtype, fit: Fit::Exact, stores: Stores::Cached };
-        let shape = window.region.shape();
-        let mut extents = [window.channels; MAX_RANK];
-        extents.iter_mut().skip(1).zip(shape.extents()).for_each(|(slot, &extent)| *slot = extent);
-        let rank = 1 + shape.ndim();
+/// An array of which the pieces of a layer are kept, but for those that are not stored.
+#[derive(Debug)]
+struct KeptPieces<'a, S> {
+    array: &'a ChunkedArray<S>,
+    /// In order.
+    kept: &'a [(Part, DecodedBytes)],
+    moment: Moment,
+}
+
+impl<S: Source> Volume for KeptPieces<'_, S> {
+    fn header(&self) -> &Header {
+        &self.array.header
+    }
+
+    fn blocks(&self, window: &Window, _: &mut Scratch, take: TakeBlock<'_>) -> Result<()> {
+        let Self { array, kept, moment } = *self;
         let mut kept = kept.iter().peekable();
-        let mut complete = true;
-        self.grid.visit(window, |piece, overlap| {
+        array.grid.visit(window, |piece, overlap| {
             let block = match kept.next_if(|(part, _)| part.number == piece.number) {
-                Some((_, bytes)) => self.decoded_block(Arc::clone(bytes), &overlap),
-                None if matches!(self.source.find(piece, moment)?, Found::Missing) => self.missing_block(),
-                None => {
-                    complete = false;
-                    return Ok(());
-                }
+                Some((_, bytes)) => array.decoded_block(Arc::clone(bytes), &overlap),
+                None if matches!(array.source.find(piece, moment)?, Found::Missing) => array.missing_block(),
+                None => return Err(Error::internal("a piece of a layer is kept no more")),
             };
-            let stored = Stored {
-                bytes: block.as_bytes(),
-                first: block.first,
-                strides: block.strides.get(..rank).unwrap_or_default(),
-                dtype,
-                swapped: block.swapped,
-                shuffled: None,
-                scale: None,
-            };
-            let Window { channel, channels, region } = &overlap.window;
-            let output = channel.saturating_sub(window.channel);
-            let mut runs = [Run { output, len: *channels, source: 0, step: 1 }; MAX_RANK];
-            let places = region.axes().zip(window.region.offset());
-            for (run, ((start, len), begin)) in runs.iter_mut().skip(1).zip(places) {
-                (run.output, run.len) = ((start - begin) as usize, len);
-            }
-            let runs = runs.each_ref().map(std::slice::from_ref);
-            let (runs, extents) = (runs.get(..rank), extents.get(..rank));
-            gather(&stored, runs.unwrap_or_default(), extents.unwrap_or_default(), &mut target)
-        })?;
-        Ok(complete)
+            take(&overlap.window, &block)
+        })
     }
 }
 

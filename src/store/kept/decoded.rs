@@ -228,6 +228,11 @@ impl Decoded {
         self.byte_len.fetch_add(len, Ordering::Relaxed);
         lock(&self.spares).await_bytes(len);
         self.trim();
+        self.awaited(len)
+    }
+
+    /// Memory that is counted and awaited.
+    pub(super) fn awaited(&self, len: usize) -> Result<AlignedBuffer> {
         let (spare, gone) = lock(&self.spares).take(len, self.left());
         drop(gone);
         spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok)

@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::error::Result;
-use crate::store::kept::shard::{Place, State};
+use crate::store::kept::shard::Place;
 use crate::store::kept::{Decoded, DecodedBytes, Part};
-use crate::sys::{AlignedBuffer, lock};
+use crate::sys::lock;
 
 impl Decoded {
     /// Keeps a whole of `len` bytes instead of those of its parts that are kept; true where it does so now.
     ///
-    /// `join` writes all bytes of the whole, given these parts in order, or says by `false` that it needs more.
-    /// Nothing changes then, nor where the parts have fewer bytes than the whole, or the budget no room for both.
+    /// `join` writes all bytes of the whole, given these parts in order. Nothing changes where the parts have fewer
+    /// bytes than the whole, or the budget no room for both.
     ///
     /// # Errors
     /// Those of `join`, nothing being changed; `Memory` where there is none for the whole.
@@ -21,7 +21,7 @@ impl Decoded {
         whole: Part,
         len: usize,
         parts: impl Iterator<Item = Part>,
-        join: impl FnOnce(&[(Part, DecodedBytes)], &mut [u8]) -> Result<bool>,
+        join: impl FnOnce(&[(Part, DecodedBytes)], &mut [u8]) -> Result<()>,
     ) -> Result<bool> {
         if self.holds(whole) {
             return Ok(false);
@@ -43,7 +43,7 @@ impl Decoded {
         if kept {
             for (part, bytes) in parts {
                 drop(bytes);
-                gone.extend(self.take_out(part));
+                gone.extend(self.shard(part).take_out(part));
             }
         }
         room.freed = gone.iter().map(|bytes| bytes.byte_len()).sum();
@@ -53,35 +53,21 @@ impl Decoded {
         made.map(|_| kept)
     }
 
-    /// The bytes of a whole, which are counted already; nothing where it needs more parts.
+    /// The bytes of a whole, which are counted already; nothing where its parts have fewer.
     fn whole(
         &self,
         len: usize,
         parts: &[(Part, DecodedBytes)],
-        join: impl FnOnce(&[(Part, DecodedBytes)], &mut [u8]) -> Result<bool>,
+        join: impl FnOnce(&[(Part, DecodedBytes)], &mut [u8]) -> Result<()>,
     ) -> Result<Option<DecodedBytes>> {
         // Parts that are not stored cost nothing by themselves.
         if parts.iter().map(|(_, bytes)| bytes.byte_len()).sum::<usize>() < len {
             return Ok(None);
         }
-        let (spare, gone) = {
-            let mut spares = lock(&self.spares);
-            spares.await_bytes(len);
-            spares.take(len, self.left())
-        };
-        drop(gone);
-        let mut bytes = spare.map_or_else(|| AlignedBuffer::zeroed(len), Ok)?;
-        Ok(join(parts, &mut bytes)?.then(|| Arc::new(bytes)))
-    }
-
-    /// The bytes of a part where they are kept, which they no longer are then, but still counted.
-    fn take_out(&self, part: Part) -> Option<DecodedBytes> {
-        let mut shard = self.shard(part);
-        shard.peek(part)?;
-        match shard.entries.remove(&part)?.state {
-            State::Kept(bytes) => Some(bytes),
-            State::Decoding(_) => None,
-        }
+        lock(&self.spares).await_bytes(len);
+        let mut bytes = self.awaited(len)?;
+        join(parts, &mut bytes)?;
+        Ok(Some(Arc::new(bytes)))
     }
 }
 
@@ -150,9 +136,9 @@ mod tests {
         let end_to_end = |parts: &[(Part, DecodedBytes)], into: &mut [u8]| {
             let bytes: Vec<u8> = parts.iter().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
             into.copy_from_slice(&bytes[..len]);
-            Ok(parts.len() == 3)
+            if parts.len() == 3 { Ok(()) } else { Err(Error::internal("a part is missing")) }
         };
-        decoded.join(WHOLE, len, (0..3).map(part), end_to_end).unwrap()
+        decoded.join(WHOLE, len, (0..3).map(part), end_to_end).unwrap_or(false)
     }
 
     #[test]
@@ -199,7 +185,8 @@ mod tests {
         let meanwhile = |parts: &[(Part, DecodedBytes)], into: &mut [u8]| {
             (4..7).for_each(|number| drop(get(&decoded, number)));
             into.fill(1);
-            Ok(parts.len() == 3)
+            assert_eq!(parts.len(), 3);
+            Ok(())
         };
         assert!(decoded.join(WHOLE, 30, (0..3).map(part), meanwhile).unwrap());
         assert_eq!((decoded.byte_len(), decoded.hits_and_misses()), (60, (0, 6)));

@@ -78,10 +78,14 @@ impl Shard {
     pub(super) fn let_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
         self.first(turns)?;
         let (_, part) = self.line.pop_front()?;
-        match self.entries.remove(&part)?.state {
-            State::Kept(bytes) => Some(bytes),
-            State::Decoding(_) => None,
-        }
+        self.take_out(part)
+    }
+
+    /// The bytes of a part where they are kept, which they no longer are then.
+    pub(super) fn take_out(&mut self, part: Part) -> Option<DecodedBytes> {
+        let bytes = self.peek(part)?;
+        self.entries.remove(&part);
+        Some(bytes)
     }
 }
 
