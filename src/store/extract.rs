@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::store::{Block, Entry, Moment, Patience, Scratch, Volume, Window};
-use crate::sys::{Fit, MOST_GATHERED, Scale, Stored, Stores, Target, fill, gather, gather_apart};
-use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Run, Shape};
+use crate::store::beside::{Beside, Source};
+use crate::store::{Entry, Moment, Patience, Scratch, Volume, Window};
+use crate::sys::{Fit, Stores, Target, fill};
+use crate::voxel::{AxisRuns, DType, MAX_AXES, Padding, Placement, Region, Shape};
 
 /// How a region becomes voxels: what stands outside the volume, and in which dtype.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -101,7 +102,7 @@ impl Wanted<'_> {
 pub struct Reader {
     scratch: Scratch,
     axes: [AxisRuns; MAX_AXES],
-    parts: [AxisRuns; MAX_AXES],
+    beside: Beside,
 }
 
 impl Reader {
@@ -246,8 +247,8 @@ impl Reader {
         let Some(window) = window else { return Ok(()) };
         let mut target = Target { bytes: into, dtype: how.dtype, fit: how.fit, stores: how.stores };
         let (scale, placed) = (entry.header().scale, entry.placement());
-        let stored = Source { volume: entry.volume().as_ref(), scale, placed, rows };
-        self.gather_blocks(&stored, &window, (channels, &region.shape()), &mut target)
+        let (volume, window, shape) = (entry.volume().as_ref(), &window, region.shape());
+        self.gather_blocks(&Source { volume, window, scale, placed, rows, channels, shape }, &mut target)
     }
 
     /// The part of a stored array that a region needs, over which `self.axes` run then, and whether it
@@ -303,38 +304,20 @@ impl Reader {
         }
         let mut target =
             Target { bytes: into, dtype: volume.header().dtype, fit: Fit::Exact, stores: Stores::Cached };
-        let stored = Source { volume, scale: None, placed: &Placement::as_stored(), rows: None };
-        self.gather_blocks(&stored, window, (window.channels, &shape), &mut target)
+        let (placed, channels) = (&Placement::as_stored(), window.channels);
+        let stored = Source { volume, window, scale: None, placed, rows: None, channels, shape };
+        self.gather_blocks(&stored, &mut target)
     }
 
     /// Gathers the blocks of a window, over which `self.axes` run, into their places in the target.
-    fn gather_blocks(
-        &mut self,
-        from: &Source<'_>,
-        window: &Window,
-        row: (usize, &Shape),
-        target: &mut Target<'_>,
-    ) -> Result<()> {
-        let Self { scratch, axes, parts } = self;
-        // Neighbouring blocks have most of their ranges in common.
-        let mut known = [(usize::MAX, 0); MAX_AXES];
-        from.volume.blocks(window, scratch, &mut |part, block| {
-            let whole = part == window;
-            if !whole {
-                let places = axes.iter().zip(parts.iter_mut()).zip(known.iter_mut().zip(&from.placed.axes));
-                for ((axis, into), (known, &stored)) in places.take(window.region.shape().ndim()) {
-                    let begin = part.region.offset().get(stored).zip(window.region.offset().get(stored));
-                    let low = begin.map_or(0, |(part, window)| part.saturating_sub(*window)) as usize;
-                    let range = (low, low + part.region.shape().extent(stored));
-                    if std::mem::replace(known, range) != range {
-                        axis.within(range, into);
-                    }
-                }
-            }
-            let output = part.channel.saturating_sub(window.channel);
-            let channels = Run { output, len: part.channels, source: 0, step: 1 };
-            from.place(block, (channels, if whole { axes } else { parts }), row, target)
-        })
+    fn gather_blocks(&mut self, from: &Source<'_>, target: &mut Target<'_>) -> Result<()> {
+        let Self { scratch, axes, beside } = self;
+        beside.begin();
+        let given = from
+            .volume
+            .blocks(from.window, scratch, &mut |part, block| beside.take(from, part, (block, axes), target));
+        // Of what is wrong, that with the blocks before is told.
+        beside.place(from, target).and(given)
     }
 }
 
@@ -354,65 +337,6 @@ fn joined(entries: &[Entry]) -> impl Iterator<Item = (&Entry, usize)> {
         left = others;
         Some((first, channels))
     })
-}
-
-/// Stored voxels, how their axes are seen, and which of these are rows.
-struct Source<'a> {
-    volume: &'a dyn Volume,
-    scale: Option<Scale>,
-    placed: &'a Placement,
-    rows: Option<Rows>,
-}
-
-impl Source<'_> {
-    /// Gathers a block's voxels into their places among the channels and axes of a row, or of several.
-    fn place(
-        &self,
-        block: &Block<'_>,
-        (channels, axes): (Run, &[AxisRuns; MAX_AXES]),
-        (row_channels, shape): (usize, &Shape),
-        target: &mut Target<'_>,
-    ) -> Result<()> {
-        // Rows come before the channels of each, so the axis that they lie along moves there.
-        let lead = usize::from(self.rows.is_some());
-        let (channels, one) = ([channels], [Run { output: 0, len: 1, source: 0, step: 1 }]);
-        let mut strides = [block.strides[0]; MOST_GATHERED];
-        let mut extents = [row_channels; MOST_GATHERED];
-        let mut runs: [&[Run]; MOST_GATHERED] = [&channels; MOST_GATHERED];
-        for (slot, &stored) in strides.iter_mut().skip(lead + 1).zip(&self.placed.axes) {
-            *slot = block.strides.get(stored + 1).copied().unwrap_or_default();
-        }
-        for (slot, &extent) in extents.iter_mut().skip(lead + 1).zip(shape.extents()) {
-            *slot = extent;
-        }
-        for (slot, axis) in runs.iter_mut().skip(lead + 1).zip(axes) {
-            *slot = axis.runs();
-        }
-        if let Some(rows) = self.rows {
-            let axis = lead + 1 + rows.axis;
-            extents[0] = rows.count;
-            strides[0] = strides.get(axis).copied().unwrap_or_default();
-            if let Some(slot) = runs.get_mut(axis) {
-                let along = std::mem::replace(slot, &one);
-                runs[0] = along;
-            }
-        }
-        let ndim = lead + 1 + shape.ndim();
-        let stored = Stored {
-            bytes: block.as_bytes(),
-            first: block.first,
-            strides: strides.get(..ndim).unwrap_or_default(),
-            dtype: self.volume.header().dtype,
-            swapped: block.swapped,
-            shuffled: None,
-            scale: self.scale,
-        };
-        let (runs, extents) = (runs.get(..ndim).unwrap_or_default(), extents.get(..ndim).unwrap_or_default());
-        match self.rows {
-            None => gather(&stored, runs, extents, target),
-            Some(rows) => gather_apart(&stored, (runs, extents), rows.pitch, target),
-        }
-    }
 }
 
 impl Error {

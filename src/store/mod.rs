@@ -4,6 +4,7 @@
 //! caller sees (orientation, padding, dtype) is made of a block by [`Reader`], in one copy.
 
 mod array;
+mod beside;
 #[cfg(feature = "b2nd")]
 mod b2nd;
 #[cfg(any(feature = "b2nd", feature = "zarr"))]

@@ -48,8 +48,8 @@ pub fn convert_stored(
 ) -> bool {
     let len = (source.len() / from.byte_len()).min(target.len() / into.byte_len());
     let (step, row) = (from.byte_len() as isize, Plane::row(len * from.byte_len(), len * into.byte_len()));
-    let job = Job::new(Kernels::of_this_machine(), source, (from, Order::default()), (into, None), stores);
-    let fits = job.plane(&Plane { step, len, ..row }, target, &mut None).unwrap_or(true);
+    let job = Job::new(Kernels::of_this_machine(), (from, Order::default()), (into, None), stores);
+    let fits = job.plane((source, &Plane { step, len, ..row }), target, &mut None).unwrap_or(true);
     job.finish();
     fits
 }
@@ -107,9 +107,8 @@ mod tests {
         let plane = Plane { step, len, ..Plane::row(source.len(), target.len()) };
         for kernels in [Kernels::of_every_machine(), Kernels::of_this_machine()] {
             target.fill(0);
-            let job =
-                Job::new(kernels, source, (from, Order { swapped, shuffled: None }), into, Stores::Cached);
-            assert_eq!(job.plane(&plane, &mut target, &mut None), Some(true));
+            let job = Job::new(kernels, (from, Order { swapped, shuffled: None }), into, Stores::Cached);
+            assert_eq!(job.plane((source, &plane), &mut target, &mut None), Some(true));
         }
         target
     }

@@ -6,9 +6,10 @@
 //! lie side by side in source and destination are joined first, so that a whole slice can be one row.
 
 use crate::error::{Error, Result};
+use crate::sys::axes::{Axes, Beside, MOST_BESIDE};
 use crate::sys::convert::{Fit, Scale};
 use crate::sys::kernels::{Job, Kernels, Order, Stores};
-use crate::sys::walk::Axes;
+use crate::sys::walk::walk;
 use crate::voxel::{DType, Run};
 
 /// A strided view of stored voxels.
@@ -33,6 +34,14 @@ pub struct Stored<'a> {
     pub shuffled: Option<usize>,
     /// The linear map from stored numbers to values.
     pub scale: Option<Scale>,
+}
+
+impl Stored<'_> {
+    /// Whether another view has the same layout, dtype and scale, over other bytes.
+    fn is_like(&self, other: &Stored<'_>) -> bool {
+        let of = |stored: &Stored<'_>| (stored.dtype, stored.swapped, stored.shuffled, stored.scale);
+        self.strides == other.strides && of(self) == of(other)
+    }
 }
 
 /// Where the voxels go: dense, channel first, then the spatial axes, slowest first.
@@ -61,30 +70,47 @@ pub fn gather(
     extents: &[usize],
     target: &mut Target<'_>,
 ) -> Result<()> {
-    gather_by(Kernels::of_this_machine(), stored, (runs, extents, None), target)
+    gather_beside(std::slice::from_ref(stored), &[], (runs, extents, None), target)
 }
 
-/// The same where the destination's slowest axis has `pitch` bytes from one position to the next; it ends with its
-/// last voxel.
+/// The same from sources that lie side by side along the last axis, each with runs of its own there, and where the
+/// destination's slowest axis may have a pitch: so many bytes from one position to the next; it ends with its last
+/// voxel.
+///
+/// The sources have one layout and dtype. Their rows are written in turn, so that the destination is filled from one
+/// end to the other. One source alone has the runs that are given for all axes.
 ///
 /// # Errors
-/// Those of [`gather`]; `Argument` where a position does not fit the pitch.
-pub fn gather_apart(
-    stored: &Stored<'_>,
-    (runs, extents): (&[&[Run]], &[usize]),
-    pitch: usize,
+/// Those of [`gather`]; `Argument` where a position does not fit the pitch, or where the sources differ or are more
+/// than [`MOST_BESIDE`].
+pub fn gather_beside(
+    stored: &[Stored<'_>],
+    along: &[&[Run]],
+    place: (&[&[Run]], &[usize], Option<usize>),
     target: &mut Target<'_>,
 ) -> Result<()> {
-    gather_by(Kernels::of_this_machine(), stored, (runs, extents, Some(pitch)), target)
+    gather_by(Kernels::of_this_machine(), (stored, along), place, target)
 }
 
 /// The same with kernels of the caller's choice.
-fn gather_by(
+pub(super) fn gather_by(
     kernels: &'static Kernels,
-    stored: &Stored<'_>,
+    (all, along): (&[Stored<'_>], &[&[Run]]),
     (runs, extents, pitch): (&[&[Run]], &[usize], Option<usize>),
     target: &mut Target<'_>,
 ) -> Result<()> {
+    let mut sources = [Beside::default(); MOST_BESIDE];
+    let (Some(stored), Some(sources)) = (all.first(), sources.get_mut(..all.len())) else {
+        return Err(Error::argument(format!("{} sources, expected 1 to {MOST_BESIDE}", all.len())));
+    };
+    if all.len() > 1 && (along.len() != all.len() || !all.iter().all(|other| other.is_like(stored))) {
+        return Err(Error::argument("sources that lie side by side differ"));
+    }
+    for (number, (source, stored)) in sources.iter_mut().zip(all).enumerate() {
+        let along = if all.len() > 1 { along.get(number) } else { runs.last() };
+        *source =
+            Beside { bytes: stored.bytes, first: stored.first, along: along.copied().unwrap_or_default() };
+    }
     let mut axes = Axes::new((runs, extents), stored.strides, (target.dtype.byte_len(), pitch))?;
     if axes.target_bytes() != target.bytes.len() {
         let (given, expected) = (target.bytes.len(), axes.target_bytes());
@@ -95,11 +121,13 @@ fn gather_by(
     }
     let order = Order { swapped: stored.swapped, shuffled: stored.shuffled };
     let wanted = (target.dtype, stored.scale.map(Scale::numbers));
-    let job = Job::new(kernels, stored.bytes, (stored.dtype, order), wanted, target.stores);
-    axes.check_bounds(stored.first, job.reach(), stored.bytes.len())?;
-    axes.join();
+    let job = Job::new(kernels, (stored.dtype, order), wanted, target.stores);
+    for source in &*sources {
+        axes.check_bounds(source, job.reach())?;
+    }
+    axes.join(sources.len());
     axes.sort_by_locality();
-    let fits = axes.walk(stored.first, &job, target.bytes);
+    let fits = walk(&axes, sources, &job, target.bytes);
     job.finish();
     if fits? || target.fit == Fit::Saturate {
         return Ok(());
@@ -191,7 +219,8 @@ mod tests {
             let mut into = vec![99u8; len];
             let mut target = Target { bytes: &mut into, dtype, fit: Fit::Exact, stores: Stores::Cached };
             let (rows, columns) = ([run(0, 2, 0, 1)], [run(0, 4, 0, 1)]);
-            gather_apart(&stored, (&[&rows, &columns], &[2, 4]), pitch, &mut target).map(|()| into)
+            let place: (&[&[Run]], &[usize], _) = (&[&rows, &columns], &[2, 4], Some(pitch));
+            gather_beside(&[stored], &[], place, &mut target).map(|()| into)
         };
         assert_eq!(apart(6, 10).unwrap(), [4, 5, 6, 7, 99, 99, 8, 9, 10, 11]);
         assert_eq!(apart(4, 8).unwrap(), [4, 5, 6, 7, 8, 9, 10, 11]);
@@ -395,7 +424,7 @@ mod tests {
                 let part = shift..shift + rows * len * into.byte_len();
                 for fitting in [Fit::Exact, Fit::Saturate] {
                     let mut target = Target { bytes: &mut room[part.clone()], dtype: into, fit: fitting, stores };
-                    let done = gather_by(kernels, &stored, (&[&across, &along], &[rows, len], None), &mut target);
+                    let done = gather_by(kernels, (&[stored], &[]), (&[&across, &along], &[rows, len], None), &mut target);
                     prop_assert_eq!(done.is_ok(), fit || fitting == Fit::Saturate);
                 }
                 prop_assert!(room[..shift].iter().chain(&room[part.end..]).all(|&byte| byte == 0));

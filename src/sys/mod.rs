@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "memory, file maps and driver calls have no safe form; all of them are here")]
 
 mod accumulate;
+mod axes;
 mod block_stream;
 mod cache_size;
 mod capsule;
@@ -29,6 +30,7 @@ mod walk;
 pub use accumulate::{
     Number, Sheet, Weights, add, add_weighted, add_weights, assign, count, divide, keep_largest,
 };
+pub use axes::{MOST_BESIDE, MOST_GATHERED};
 pub use block_stream::{Bits, BlockStream, Blocks, Step, Stop, WINDOW_BYTES};
 pub use cache_size::largest_cache;
 pub use capsule::capsule_content;
@@ -36,7 +38,7 @@ pub use conversion::{Conversion, FloatStep, LabelTable, MOST_FLOAT_STEPS};
 pub use convert::{Fit, Scale, convert, convert_stored};
 pub use crew::Crew;
 pub use file_system::is_network_file;
-pub use gather::{Stored, Target, fill, gather, gather_apart};
+pub use gather::{Stored, Target, fill, gather, gather_beside};
 pub use hdf5::{
     FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
 };
@@ -48,4 +50,3 @@ pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
 pub use rows::{RowBuffer, RowMemory, RowsMut, RowsRead};
-pub use walk::MOST_GATHERED;

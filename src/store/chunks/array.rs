@@ -11,7 +11,6 @@ use crate::store::{
     Block, Bytes, Decoded, DecodedBytes, DecodedParts, Had, Header, Moment, Origin, Part, Patience, Scratch,
     TakeBlock, Volume, Window,
 };
-use crate::sys::ask_for;
 
 /// The most pieces that are decoded ahead before a thread looks whether there is something to be done by now.
 const MOST_AHEAD: usize = 8;
@@ -195,24 +194,14 @@ impl<S: Source> ChunkedArray<S> {
         later.clear();
         let keeps = self.piece_bytes()? <= self.decoded.budget();
         let leaves = scratch.patience == Patience::Leave;
-        let mut held: Option<(Block<'static>, Overlap)> = None;
         let mut done = self.grid.visit(window, |piece, overlap| {
             // Where a piece is left out, the window will be asked for again, and only decoding others is of use.
             if leaves && !later.is_empty() {
                 return self.decode_missing(piece, scratch).map(drop);
             }
-            // Where a piece is may cost a look at its file, which a kept one does not need. It is asked for
-            // while the one before is copied.
-            let kept = if keeps { self.decoded.kept(self.part(piece)) } else { None };
-            let kept = kept.map(|bytes| self.decoded_block(bytes, &overlap));
-            if let Some(block) = &kept {
-                ask_for(block.as_bytes().get(block.first..).unwrap_or_default());
-            }
-            if let Some((block, overlap)) = held.take() {
-                take(&overlap.window, &block)?;
-            }
-            match kept {
-                Some(block) => held = Some((block, overlap)),
+            // Where a piece is may cost a look at its file, which a kept one does not need.
+            match if keeps { self.decoded.kept(self.part(piece)) } else { None } {
+                Some(bytes) => take(&overlap.window, &self.decoded_block(bytes, &overlap))?,
                 None if !self.give((piece, &overlap), Patience::Leave, scratch, take)? => {
                     later.push(piece.number);
                 }
@@ -220,11 +209,6 @@ impl<S: Source> ChunkedArray<S> {
             }
             Ok(())
         });
-        if let (Ok(()), Some((block, overlap))) = (&done, held)
-            && (later.is_empty() || !leaves)
-        {
-            done = take(&overlap.window, &block);
-        }
         match (later.is_empty(), scratch.patience, &done) {
             (true, ..) => {}
             (false, Patience::Leave, _) => scratch.left = true,

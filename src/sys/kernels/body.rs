@@ -1,56 +1,75 @@
 //! The bodies of the kernels: plain loops, inlined into the functions of each instruction set.
 
 use crate::sys::kernels::element::{Element, To};
-use crate::sys::kernels::plane::{Plane, each_row};
+use crate::sys::kernels::plane::{Plane, Strand, each_row, each_row_in_turn};
 use crate::sys::kernels::stream::{LEAST, LINE, stream};
 use crate::sys::memory::copy;
 
 /// Copies rows; those of usual lengths in as few moves as the registers allow.
 #[inline(always)]
 pub(super) fn copy_rows(source: &[u8], plane: &Plane, target: &mut [u8]) {
+    macro_rules! fixed {
+        ($len:literal) => {{
+            let plane = Plane { from_len: $len, into_len: $len, ..*plane };
+            each_row(source, &plane, target, copy_fixed::<$len>)
+        }};
+    }
     match plane.into_len {
-        16 => copy_fixed::<16>(source, plane, target),
-        32 => copy_fixed::<32>(source, plane, target),
-        64 => copy_fixed::<64>(source, plane, target),
-        128 => copy_fixed::<128>(source, plane, target),
-        256 => copy_fixed::<256>(source, plane, target),
-        8..16 => copy_twice::<8>(source, plane, target),
-        17..32 => copy_twice::<16>(source, plane, target),
-        33..64 => copy_twice::<32>(source, plane, target),
-        65..128 => copy_twice::<64>(source, plane, target),
-        129..256 => copy_twice::<128>(source, plane, target),
+        16 => fixed!(16),
+        32 => fixed!(32),
+        64 => fixed!(64),
+        128 => fixed!(128),
+        256 => fixed!(256),
+        8..16 => each_row(source, plane, target, copy_twice::<8>),
+        17..32 => each_row(source, plane, target, copy_twice::<16>),
+        33..64 => each_row(source, plane, target, copy_twice::<32>),
+        65..128 => each_row(source, plane, target, copy_twice::<64>),
+        129..256 => each_row(source, plane, target, copy_twice::<128>),
         _ => each_row(source, plane, target, copy),
     }
 }
 
-/// Copies rows of a length that is known when it is compiled.
+/// Copies a row of each strand in turn, whatever their lengths.
 #[inline(always)]
-fn copy_fixed<const LEN: usize>(source: &[u8], plane: &Plane, target: &mut [u8]) {
-    let plane = Plane { from_len: LEN, into_len: LEN, ..*plane };
-    each_row(source, &plane, target, |from, into| {
-        if let (Some(from), Some(into)) = (from.first_chunk::<LEN>(), into.first_chunk_mut::<LEN>()) {
-            *into = *from;
-        }
+pub(super) fn weave_rows(strands: &mut [Strand<'_>], target: &mut [u8]) {
+    each_row_in_turn(strands, target, |from, into| match into.len() {
+        16 => copy_fixed::<16>(from, into),
+        32 => copy_fixed::<32>(from, into),
+        64 => copy_fixed::<64>(from, into),
+        128 => copy_fixed::<128>(from, into),
+        256 => copy_fixed::<256>(from, into),
+        8..16 => copy_twice::<8>(from, into),
+        17..32 => copy_twice::<16>(from, into),
+        33..64 => copy_twice::<32>(from, into),
+        65..128 => copy_twice::<64>(from, into),
+        129..256 => copy_twice::<128>(from, into),
+        _ => copy(from, into),
     });
 }
 
-/// Copies rows of one to two times a length that is known when it is compiled: their beginnings and their
-/// ends, which overlap. Pieces of rows that end at a chunk's border are of any length.
+/// Copies a row of a length that is known when it is compiled.
 #[inline(always)]
-fn copy_twice<const LEN: usize>(source: &[u8], plane: &Plane, target: &mut [u8]) {
-    each_row(source, plane, target, |from, into| {
-        let ends = (from.first_chunk::<LEN>(), from.last_chunk::<LEN>());
-        if let (Some(first), Some(last)) = ends
-            && from.len() == into.len()
-        {
-            if let Some(into) = into.first_chunk_mut::<LEN>() {
-                *into = *first;
-            }
-            if let Some(into) = into.last_chunk_mut::<LEN>() {
-                *into = *last;
-            }
+fn copy_fixed<const LEN: usize>(from: &[u8], into: &mut [u8]) {
+    if let (Some(from), Some(into)) = (from.first_chunk::<LEN>(), into.first_chunk_mut::<LEN>()) {
+        *into = *from;
+    }
+}
+
+/// Copies a row of one to two times a length that is known when it is compiled: its beginning and its end, which
+/// overlap. Pieces of rows that end at a chunk's border are of any length.
+#[inline(always)]
+fn copy_twice<const LEN: usize>(from: &[u8], into: &mut [u8]) {
+    let ends = (from.first_chunk::<LEN>(), from.last_chunk::<LEN>());
+    if let (Some(first), Some(last)) = ends
+        && from.len() == into.len()
+    {
+        if let Some(into) = into.first_chunk_mut::<LEN>() {
+            *into = *first;
         }
-    });
+        if let Some(into) = into.last_chunk_mut::<LEN>() {
+            *into = *last;
+        }
+    }
 }
 
 /// Copies rows past the caches.
@@ -62,6 +81,16 @@ pub(super) fn stream_rows(
     write: impl Fn(&[u8; LINE], &mut [u8; LINE]) + Copy,
 ) {
     each_row(source, plane, target, |from, into| stream(from, into, write));
+}
+
+/// Copies a row of each strand in turn past the caches.
+#[inline(always)]
+pub(super) fn stream_woven(
+    strands: &mut [Strand<'_>],
+    target: &mut [u8],
+    write: impl Fn(&[u8; LINE], &mut [u8; LINE]) + Copy,
+) {
+    each_row_in_turn(strands, target, |from, into| stream(from, into, write));
 }
 
 /// Converts packed elements; true where all fit.

@@ -1,7 +1,7 @@
 //! What stays the same for all rows of a gather, and what is done with each of them.
 
 use crate::sys::kernels::part::Channels;
-use crate::sys::kernels::plane::{Plane, ask_ahead, each_row};
+use crate::sys::kernels::plane::{Plane, Strand, ask_ahead, each_row, each_row_in_turn};
 use crate::sys::kernels::shuffle::unshuffle_spaced;
 use crate::sys::kernels::stream::{LEAST, Stores, fence};
 use crate::sys::kernels::table::{Form, Kernels, Turn};
@@ -31,9 +31,8 @@ pub(in crate::sys) struct Order {
 }
 
 /// One gather's way from stored to wanted elements.
-pub(in crate::sys) struct Job<'a> {
+pub(in crate::sys) struct Job {
     kernels: &'static Kernels,
-    source: &'a [u8],
     /// The bytes of a stored and of a wanted element.
     size: usize,
     width: usize,
@@ -64,11 +63,10 @@ impl Scratch {
     }
 }
 
-impl<'a> Job<'a> {
-    /// The way of these bytes' elements from one dtype to another, scaled or not.
+impl Job {
+    /// The way of elements from one dtype to another, scaled or not.
     pub(in crate::sys) fn new(
         kernels: &'static Kernels,
-        source: &'a [u8],
         (from, order): (DType, Order),
         (into, scale): (DType, Option<[f64; 2]>),
         stores: Stores,
@@ -89,7 +87,7 @@ impl<'a> Job<'a> {
         let (size, width) = (from.byte_len(), into.byte_len());
         let order = if size > 1 { order } else { Order::default() };
         let scale = scale.unwrap_or_default();
-        Self { kernels, source, size, width, order, turning, past, scale, streams }
+        Self { kernels, size, width, order, turning, past, scale, streams }
     }
 
     /// The bytes from the first to behind the last of one stored element.
@@ -122,14 +120,43 @@ impl<'a> Job<'a> {
         self.width
     }
 
+    /// Turns the rows of planes that lie side by side in the target, a row of each in turn; true where all fit, nothing
+    /// where they have to be turned one after the other.
+    pub(in crate::sys) fn weave(&self, strands: &mut [Strand<'_>], target: &mut [u8]) -> Option<bool> {
+        let turn = match self.turning {
+            Turning::None => None,
+            Turning::Once(turn) if !self.streams => Some(turn),
+            Turning::Once(_) | Turning::Twice(..) => Some(self.past?),
+        };
+        let lies_within = |strand: &Strand<'_>| {
+            self.is_packed(strand.plane.step) && strand.plane.lies_within(strand.source.len(), target.len())
+        };
+        if strands.len() < 2 || !strands.iter().all(lies_within) {
+            return None;
+        }
+        let mut fits = true;
+        match turn {
+            Some(turn) => {
+                each_row_in_turn(strands, target, |from, into| fits &= self.turn(turn, from, into));
+            }
+            None => {
+                let past = strands.iter().all(|strand| self.streams_rows(strand.plane.into_len));
+                let copy = if past { self.kernels.stream_woven } else { self.kernels.weave };
+                // SAFETY: the kernels are those of an instruction set that this machine has.
+                unsafe { copy(strands, target) };
+            }
+        }
+        Some(fits)
+    }
+
     /// Turns the rows of a plane; true where all fit, none where a row lies outside its buffer.
     pub(in crate::sys) fn plane(
         &self,
-        plane: &Plane,
+        (source, plane): (&[u8], &Plane),
         target: &mut [u8],
         scratch: &mut Option<Scratch>,
     ) -> Option<bool> {
-        if !plane.lies_within(self.source.len(), target.len()) {
+        if !plane.lies_within(source.len(), target.len()) {
             return None;
         }
         let mut fits = true;
@@ -138,22 +165,22 @@ impl<'a> Job<'a> {
                 let past = self.streams_rows(plane.into_len);
                 let copy = if past { self.kernels.stream } else { self.kernels.copy };
                 // SAFETY: the kernels are those of an instruction set that this machine has.
-                unsafe { copy(self.source, plane, target) };
+                unsafe { copy(source, plane, target) };
             }
             // Streamed or not: what is collected has to be put side by side in between, which costs more.
             Turning::None if self.order == Order::default() => {
                 // SAFETY: as above.
-                unsafe { (self.kernels.collect_rows)(self.source, plane, self.size, target) };
+                unsafe { (self.kernels.collect_rows)(source, plane, self.size, target) };
             }
             Turning::Once(turn) if self.is_packed(plane.step) && !self.streams => {
-                each_row(self.source, plane, target, |from, into| fits &= self.turn(turn, from, into));
+                each_row(source, plane, target, |from, into| fits &= self.turn(turn, from, into));
             }
             _ if let Some(past) = self.past.filter(|_| self.is_packed(plane.step)) => {
-                each_row(self.source, plane, target, |from, into| fits &= self.turn(past, from, into));
+                each_row(source, plane, target, |from, into| fits &= self.turn(past, from, into));
             }
             _ => {
                 let scratch = scratch.get_or_insert_with(Scratch::new);
-                each_row(self.source, plane, target, |from, into| {
+                each_row(source, plane, target, |from, into| {
                     let mut done = 0;
                     while done < plane.len {
                         let count = CHUNK.min(plane.len - done);
@@ -179,26 +206,26 @@ impl<'a> Job<'a> {
     /// a row lies outside its buffer.
     pub(in crate::sys) fn part(
         &self,
-        plane: &Plane,
+        (source, plane): (&[u8], &Plane),
         channels: &Channels,
         target: &mut [u8],
         scratch: &mut Option<Scratch>,
     ) -> Option<bool> {
         let reach = Plane { into_len: channels.reach(plane.into_len)?, ..*plane };
-        if !reach.lies_within(self.source.len(), target.len()) {
+        if !reach.lies_within(source.len(), target.len()) {
             return None;
         }
         let part = self.kernels.part;
         if matches!(self.turning, Turning::None) && !self.order.swapped {
             // SAFETY: the kernels are those of an instruction set that this machine has.
-            unsafe { part(self.source, plane, channels, target) };
+            unsafe { part(source, plane, channels, target) };
             return Some(true);
         }
         let Scratch { packed, wide, turned } = scratch.get_or_insert_with(Scratch::new);
         let (mut fits, mut from, mut into) = (true, plane.from, plane.into);
         for row in 0..plane.count {
-            ask_ahead(self.source, plane, row, from);
-            let stored = self.source.get(from..from.wrapping_add(plane.from_len))?;
+            ask_ahead(source, plane, row, from);
+            let stored = source.get(from..from.wrapping_add(plane.from_len))?;
             let mut done = 0;
             while done < plane.len {
                 let voxels = (CHUNK / channels.count).min(plane.len - done);
@@ -336,7 +363,7 @@ mod tests {
     fn only_jobs_for_who_does_not_read_them_next_go_past_the_caches() {
         for stores in [Stores::Cached, Stores::Streaming] {
             let dtypes = (DType::F32, Order::default());
-            let job = Job::new(Kernels::of_this_machine(), &[], dtypes, (DType::F32, None), stores);
+            let job = Job::new(Kernels::of_this_machine(), dtypes, (DType::F32, None), stores);
             assert_eq!(job.streams, stores == Stores::Streaming);
         }
     }

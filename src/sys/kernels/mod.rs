@@ -24,5 +24,5 @@ pub use stream::Stores;
 
 pub(super) use job::{Job, Order, Scratch};
 pub(super) use part::Channels;
-pub(super) use plane::Plane;
+pub(super) use plane::{Plane, Strand};
 pub(super) use table::Kernels;

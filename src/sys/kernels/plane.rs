@@ -52,6 +52,39 @@ impl Plane {
     }
 }
 
+/// A plane and the bytes that its source rows lie in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::sys) struct Strand<'a> {
+    /// Where the source rows lie.
+    pub(in crate::sys) source: &'a [u8],
+    /// The rows.
+    pub(in crate::sys) plane: Plane,
+}
+
+/// Turns the first row of every strand, then the second of every one, and so on, as many as the first strand has; ends
+/// at the first that lies outside.
+///
+/// The strands' rows lie side by side in the target, which so is written from one end to the other: that, and a source
+/// of whole rows for each strand, is what a processor foresees without being asked.
+#[inline(always)]
+pub(super) fn each_row_in_turn(
+    strands: &mut [Strand<'_>],
+    target: &mut [u8],
+    mut turn: impl FnMut(&[u8], &mut [u8]),
+) {
+    let count = strands.first().map_or(0, |strand| strand.plane.count);
+    for _ in 0..count {
+        for Strand { source, plane } in &mut *strands {
+            let place = source.get(plane.from..plane.from.wrapping_add(plane.from_len));
+            let into = target.get_mut(plane.into..plane.into.wrapping_add(plane.into_len));
+            let (Some(place), Some(into)) = (place, into) else { return };
+            turn(place, into);
+            plane.from = plane.from.wrapping_add_signed(plane.from_step);
+            plane.into = plane.into.wrapping_add(plane.into_step);
+        }
+    }
+}
+
 /// Turns one row after the other; ends at the first that lies outside.
 #[inline(always)]
 pub(super) fn each_row(

@@ -1,7 +1,7 @@
 //! The kernels of one instruction set, and how they are compiled for it.
 
 use crate::sys::kernels::part::Channels;
-use crate::sys::kernels::plane::Plane;
+use crate::sys::kernels::plane::{Plane, Strand};
 use crate::voxel::DType;
 
 /// Turns packed elements of one dtype into another; true where all fit.
@@ -13,6 +13,9 @@ pub(super) type Turn = unsafe fn(&[u8], &mut [u8], [f64; 2]) -> bool;
 
 /// Copies rows.
 type Rows = unsafe fn(&[u8], &Plane, &mut [u8]);
+
+/// Copies a row of each strand in turn.
+type Weave = unsafe fn(&mut [Strand<'_>], &mut [u8]);
 
 /// Parts the channels of rows.
 type Part = unsafe fn(&[u8], &Plane, &Channels, &mut [u8]);
@@ -33,6 +36,10 @@ pub(in crate::sys) struct Kernels {
     pub(super) copy: Rows,
     /// Copies rows past the caches, to be followed by a fence.
     pub(super) stream: Rows,
+    /// Copies rows of several sources in turn, through the caches.
+    pub(super) weave: Weave,
+    /// The same past the caches, to be followed by a fence.
+    pub(super) stream_woven: Weave,
     /// The conversion of elements that are not scaled.
     pub(super) turn: fn(DType, DType) -> Turn,
     /// The conversion of elements that are scaled on the way, for the targets that have one.
@@ -101,7 +108,7 @@ macro_rules! kernels {
         use crate::sys::kernels::{body, collect};
         use crate::sys::kernels::part::{Channels, part_rows};
         use crate::sys::kernels::element::{Bool, Element, To};
-        use crate::sys::kernels::plane::Plane;
+        use crate::sys::kernels::plane::{Plane, Strand};
         use crate::sys::kernels::shuffle::unshuffle_row;
         use crate::sys::kernels::table::{Form, Kernels, Turn, by_dtype};
         use crate::voxel::DType;
@@ -109,8 +116,8 @@ macro_rules! kernels {
         /// The table.
         pub(super) static KERNELS: Kernels =
             Kernels {
-                copy, stream, turn, scaled, streamed, widened, collect, collect_rows, part, unshuffle,
-                swap_into, swap,
+                copy, stream, weave, stream_woven, turn, scaled, streamed, widened, collect, collect_rows, part,
+                unshuffle, swap_into, swap,
             };
 
         $(#[$features])*
@@ -121,6 +128,16 @@ macro_rules! kernels {
         $(#[$features])*
         fn stream(source: &[u8], plane: &Plane, target: &mut [u8]) {
             body::stream_rows(source, plane, target, |from, into| stream_line(from, into));
+        }
+
+        $(#[$features])*
+        fn weave(strands: &mut [Strand<'_>], target: &mut [u8]) {
+            body::weave_rows(strands, target);
+        }
+
+        $(#[$features])*
+        fn stream_woven(strands: &mut [Strand<'_>], target: &mut [u8]) {
+            body::stream_woven(strands, target, |from, into| stream_line(from, into));
         }
 
         $(#[$features])*
