@@ -397,7 +397,10 @@ typedef struct {
     vxf_geometry geometry;
     /** Room, 0. */
     int32_t reserved;
-    /** The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB. */
+    /**
+     * The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
+     * Of subjects that come in order, epoch after epoch, the first ones stay where not all fit.
+     */
     uint64_t cache_bytes;
     /**
      * The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as

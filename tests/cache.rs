@@ -8,8 +8,11 @@ use std::time::Duration;
 
 use voxfeed::error::{Error, ErrorKind};
 use voxfeed::feed::{CategoryOptions, Consumer, Loader, LoaderOptions, Next};
-use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform};
-use voxfeed::store::{Dataset, DenseVolume, OpenOptions, Part, Patience, save};
+use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform, Whole};
+use voxfeed::store::{
+    Choice, Context, Dataset, DenseVolume, Entry, GeometryCheck, OpenOptions, Part, Patience, Subject, save,
+    volume,
+};
 use voxfeed::transform::Chain;
 use voxfeed::voxel::{DType, Shape};
 
@@ -122,6 +125,60 @@ fn no_byte_depends_on_the_cache_the_threads_or_who_reads_the_batch() {
             let decoded = Arc::clone(&dataset.context().decoded);
             assert!(epoch(dataset, options).0 == expected, "{cache_bytes} bytes, {threads} threads");
             assert!(decoded.byte_len() <= cache_bytes);
+        }
+    }
+}
+
+/// A dataset of as many arrays in compressed chunks, six to a subject.
+fn chunked(path: &Path, subjects: usize, cache_bytes: u64) -> Dataset {
+    let context = Context::new(OpenOptions { cache_bytes, ..OpenOptions::default() });
+    let mut dataset = Dataset::in_context(context.clone());
+    let file = hdf5::File::create(path).unwrap();
+    for number in 0..subjects {
+        let voxels: Vec<i16> = (0..10 * 12 * 14).map(|k| (k * 7 + number * 1000) as i16).collect();
+        let builder = file.new_dataset::<i16>().shape(SHAPE).chunk([4, 6, 14]).deflate(1);
+        builder.create(&*format!("s{number}")).unwrap().write_raw(&voxels).unwrap();
+    }
+    drop(file);
+    for number in 0..subjects {
+        let choice = Choice { inner: Some(format!("s{number}")), ..Choice::default() };
+        let mut subject = Subject::new(format!("s{number}"));
+        let entry = Entry::new("image", volume(path, &choice, &context).unwrap());
+        subject.add("images", entry, GeometryCheck::Strict).unwrap();
+        dataset.add_subject(subject).unwrap();
+    }
+    dataset
+}
+
+#[test]
+fn of_subjects_that_are_read_in_order_the_first_ones_are_there_in_the_next_epoch() {
+    const SUBJECTS: usize = 12;
+    let (folder, file) = (folder(SUBJECTS), tempfile::NamedTempFile::new().unwrap());
+    let chunk_bytes = 2 * 4 * 6 * 14;
+    for (dataset, parts) in
+        [(open(folder.path(), 7 * VOLUME_BYTES), 1), (chunked(file.path(), SUBJECTS, 7 * 6 * chunk_bytes), 6)]
+    {
+        let mut expected: Option<Vec<u8>> = None;
+        for threads in [1, 2, 8] {
+            dataset.context().decoded.clear();
+            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), Arc::new(Whole)).unwrap());
+            let epoch = EpochOptions { batch_size: 1, ..EpochOptions::default() };
+            let options = LoaderOptions { epoch, threads, ..LoaderOptions::default() };
+            let loader = Loader::new(sampler, options).unwrap();
+            let mut missed = Vec::new();
+            for number in 0..4 {
+                let before = loader.stats().unwrap().cache_misses;
+                loader.start(number).unwrap();
+                let mut bytes = Vec::new();
+                while let Next::Batch(batch) = loader.next(None).unwrap() {
+                    bytes.extend_from_slice(&batch.bytes(None).unwrap());
+                }
+                assert!(*expected.get_or_insert_with(|| bytes.clone()) == bytes);
+                missed.push(loader.stats().unwrap().cache_misses - before);
+            }
+            assert_eq!(missed[0], SUBJECTS as u64 * parts);
+            // Of seven that fit, three are under way and one has just been.
+            assert!(missed[1..].iter().all(|&missed| missed <= 9 * parts), "{threads} threads: {missed:?}");
         }
     }
 }

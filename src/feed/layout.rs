@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sample, Sampler};
-use crate::store::{Dataset, Entry, Extraction};
+use crate::store::{Dataset, Entry, Extraction, Reader};
 use crate::sys::{Conversion, Stores, convert, largest_cache};
 use crate::transform::Program;
 use crate::voxel::{DType, MAX_AXES, Padding, Region, Shape};
@@ -36,6 +36,11 @@ pub(super) struct Layout {
 }
 
 impl Layout {
+    /// Notes that a subject is wanted again after all others.
+    pub(super) fn pass(&self, subject: usize) {
+        self.categories.iter().for_each(|category| Reader::pass(category.entries_of(subject)));
+    }
+
     /// Works out the rows, and checks that every subject can fill them.
     pub(super) fn new(plan: &Plan, options: &LoaderOptions) -> Result<Self> {
         let sampler = plan.sampler();

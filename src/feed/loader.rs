@@ -205,13 +205,14 @@ impl Loader {
             if !ring.started {
                 return Err(Error::state("the loader is not started: call start with an epoch first"));
             }
-            if let Some(ready) = ring.pop() {
+            if let Some(ready) = ring.pop(&shared.plan) {
                 if waited {
                     add_time(&shared.counters.wait_ns, begun.elapsed());
                 }
                 return match ready.error {
                     None => {
                         drop(ring);
+                        ready.passed.iter().for_each(|&subject| shared.layout.pass(subject));
                         let batch =
                             Batch::new(Arc::clone(shared), ready.memory, (ready.samples, ready.extents));
                         count(&shared.counters, &batch);

@@ -9,6 +9,7 @@ mod foresight;
 mod layout;
 mod loader;
 mod options;
+mod passing;
 mod pools;
 mod ring;
 mod signal;

@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::feed::passing::Passing;
 use crate::feed::slot::{Memory, Slot};
 use crate::feed::upload::{Upload, Uploads};
 use crate::plan::{Plan, Sample};
@@ -111,6 +112,8 @@ pub(super) struct Ready {
     pub(super) samples: Vec<Sample>,
     pub(super) extents: Vec<usize>,
     pub(super) error: Option<Error>,
+    /// The subjects that are done with.
+    pub(super) passed: Vec<usize>,
 }
 
 /// Where an epoch is to be begun.
@@ -140,6 +143,7 @@ pub(super) struct Ring {
     next: Place,
     /// Behind the last batch that was lent.
     lent: Place,
+    passing: Passing,
     /// Behind the last place that a ticket named as foreseen.
     foreseen: u64,
     producing: bool,
@@ -169,6 +173,7 @@ impl Ring {
             looked: None,
             next: nowhere,
             lent: nowhere,
+            passing: Passing::default(),
             foreseen: 0,
             producing: false,
             begun: 0,
@@ -449,7 +454,7 @@ impl Ring {
     }
 
     /// Takes the batch at the front, where it is ready.
-    pub(super) fn pop(&mut self) -> Option<Ready> {
+    pub(super) fn pop(&mut self, plan: &Plan) -> Option<Ready> {
         let uploaded = |batch: &Filling| self.uploads.is_none() || matches!(batch.memory, Memory::Gpu(_));
         let front = self.filling.front()?;
         if !front.is_whole() || !(uploaded(front) || front.error.is_some()) {
@@ -462,12 +467,10 @@ impl Ring {
         } else {
             self.held += 1;
         }
-        Some(Ready {
-            memory: batch.memory,
-            samples: batch.samples.into_iter().flatten().collect(),
-            extents: batch.extents,
-            error: batch.error.map(|(_, error)| error),
-        })
+        let samples: Vec<Sample> = batch.samples.into_iter().flatten().collect();
+        let passed = self.passing.pass(plan, &samples, self.lent);
+        let (memory, extents, error) = (batch.memory, batch.extents, batch.error.map(|(_, error)| error));
+        Some(Ready { memory, samples, extents, error, passed })
     }
 
     /// Whether the epoch has no further batch.

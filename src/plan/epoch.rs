@@ -137,16 +137,16 @@ impl Plan {
 
     /// How many samples, from a place on, are slices of one subject that lie side by side; 1 where that is not known.
     pub fn neighbours(&self, place: u64) -> u64 {
-        let EpochOptions { order, world_size, .. } = self.options;
-        if order == Order::Sequential
-            && world_size == 1
-            && self.groups.is_none()
-            && place < self.sampler.len()
-        {
+        if self.is_in_order() && self.options.world_size == 1 && place < self.sampler.len() {
             self.sampler.neighbours(place)
         } else {
             1
         }
+    }
+
+    /// Whether samples come subject by subject, in the same order in every epoch.
+    pub fn is_in_order(&self) -> bool {
+        self.options.order == Order::Sequential && self.groups.is_none()
     }
 
     /// The batches of this rank in an epoch.

@@ -191,6 +191,11 @@ impl Reader {
         self.windows(entries, region, padding, |volume, window, _| volume.will_need(window));
     }
 
+    /// Notes that these entries are wanted again after all else; nothing depends on it but time.
+    pub fn pass(entries: &[Entry]) {
+        joined(entries).for_each(|(first, _)| first.volume().pass());
+    }
+
     /// The bytes of what a region of these entries needs decoded; what cannot be read counts for nothing.
     pub fn needed_bytes(&mut self, entries: &[Entry], region: &Region, padding: Padding) -> u64 {
         let mut needed = 0u64;

@@ -160,6 +160,7 @@ impl<S: Source> ChunkedArray<S> {
         let decoded = matches!(found, Found::Packed)
             && matches!(self.decode(piece, Patience::Leave, scratch)?, Some(Had::Part(_)));
         if decoded {
+            self.decoded.await_use(self.part(piece));
             self.join_layer_of(piece, scratch.moment());
         }
         Ok(decoded)
@@ -265,6 +266,16 @@ impl<S: Source> Volume for ChunkedArray<S> {
             Ok(())
         })?;
         Ok(decoded > 0)
+    }
+
+    fn pass(&self) {
+        // All of them are looked up.
+        const MOST: u64 = 1 << 16;
+        let (pieces, layers) = (self.grid.pieces(), self.layers.as_ref().map_or(0, Layers::count));
+        if pieces <= MOST {
+            let layers = (0..layers).map(|layer| self.layer(layer));
+            self.decoded.pass((0..pieces).map(|number| self.numbered(number)).chain(layers));
+        }
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {

@@ -84,13 +84,18 @@ impl Layers {
     /// The pieces of a layer that are known to be decoded; nothing where there is no memory to note them.
     fn seen(&self, layer: u64) -> Option<&AtomicU64> {
         let fresh = || {
-            let (count, mut seen) = (self.all_rows.div_ceil(self.rows) as usize, Vec::new());
+            let (count, mut seen) = (self.count() as usize, Vec::new());
             if seen.try_reserve_exact(count).is_ok() {
                 seen.resize_with(count, AtomicU64::default);
             }
             seen
         };
         self.seen.get_or_init(fresh).get(layer as usize)
+    }
+
+    /// The number of layers.
+    pub(super) fn count(&self) -> u64 {
+        self.all_rows.div_ceil(self.rows)
     }
 
     /// The layer of a row of pieces.
@@ -201,7 +206,7 @@ impl<S: Source> ChunkedArray<S> {
         let _ = self.decoded.join(self.layer(layer), len, parts, fill);
     }
 
-    fn layer(&self, layer: u64) -> Part {
+    pub(super) fn layer(&self, layer: u64) -> Part {
         self.numbered(self.grid.pieces().saturating_add(layer))
     }
 

@@ -141,7 +141,15 @@ impl Volume for WholeArray {
 
     fn decode_ahead(&self, _: &Window, scratch: &mut Scratch) -> Result<bool> {
         let part = Part { volume: self.number, number: 0 };
-        Ok(!self.decoded.holds(part) && self.decode(Patience::Leave, scratch)?.is_some())
+        let decoded = !self.decoded.holds(part) && self.decode(Patience::Leave, scratch)?.is_some();
+        if decoded {
+            self.decoded.await_use(part);
+        }
+        Ok(decoded)
+    }
+
+    fn pass(&self) {
+        self.decoded.pass(std::iter::once(Part { volume: self.number, number: 0 }));
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {

@@ -5,7 +5,7 @@
 //! decoded, so that the budget holds at every moment but for what readers still look at. Parts that are joined to
 //! a whole are looked at by who joins them: he begins where there is room for it, and others may take that meanwhile.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 
 use crate::error::Result;
@@ -66,11 +66,12 @@ pub enum Patience {
 /// Decoded parts, those of which that have not been used for long give way to the budget.
 ///
 /// They stand in line in the order in which they were decoded. The first in line goes, unless it was used
-/// since it came there: then it goes to the end of the line. A use so costs a mark, whatever is kept.
+/// since it came there: then it goes to the end of the line. A use so costs a mark, whatever is kept. Before all in
+/// line, those go that were [passed](Self::pass), the last one first.
 #[derive(Debug)]
 pub struct Decoded {
     budget: usize,
-    shards: [Mutex<Shard>; SHARDS],
+    pub(super) shards: [Mutex<Shard>; SHARDS],
     pub(super) byte_len: AtomicUsize,
     /// The bytes that are being decoded to be kept.
     decoding: AtomicUsize,
@@ -79,7 +80,9 @@ pub struct Decoded {
     /// They are changed together with `byte_len`, and judged together with it.
     pub(super) joining: Mutex<usize>,
     pub(super) spares: Mutex<Spares>,
-    turns: AtomicU64,
+    pub(super) turns: AtomicU64,
+    /// Whether some part may be among those that were passed.
+    pub(super) passed: AtomicBool,
     volumes: AtomicU64,
 }
 
@@ -94,6 +97,7 @@ impl Decoded {
             joining: Mutex::new(0),
             spares: Mutex::default(),
             turns: AtomicU64::new(0),
+            passed: AtomicBool::new(false),
             volumes: AtomicU64::new(0),
         }
     }
@@ -275,6 +279,7 @@ impl Decoded {
                 }
             });
             shard.line.clear();
+            shard.passed.clear();
             self.byte_len.fetch_sub(freed, Ordering::Relaxed);
         }
         let gone = lock(&self.spares).clear();
@@ -301,27 +306,6 @@ impl Decoded {
         }
     }
 
-    /// Lets parts go that have not been used for long until the budget holds.
-    pub(super) fn trim(&self) {
-        while self.is_too_much() {
-            let oldest =
-                self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
-            let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
-            let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
-            self.let_go(bytes);
-        }
-    }
-
-    /// Whether the budget does not hold. What is being joined is there twice, for a moment for which nothing has to go.
-    fn is_too_much(&self) -> bool {
-        let byte_len = || self.byte_len.load(Ordering::Relaxed);
-        if byte_len() <= self.budget {
-            return false;
-        }
-        let joining = lock(&self.joining);
-        byte_len().saturating_sub(*joining) > self.budget
-    }
-
     /// Counts bytes no more that are kept no longer, and puts them by.
     pub(super) fn let_go(&self, bytes: DecodedBytes) {
         self.byte_len.fetch_sub(bytes.byte_len(), Ordering::Relaxed);
@@ -343,9 +327,8 @@ impl Decoded {
         let waits =
             |entry: &&mut Entry| matches!(&entry.state, State::Decoding(own) if Arc::ptr_eq(own, place));
         match (shard.entries.get_mut(&part).filter(waits), bytes) {
-            (Some(entry), Some(bytes)) => {
-                *entry = Entry { state: State::Kept(Arc::clone(bytes)), turn, used: false };
-                shard.line.push_back((turn, part));
+            (Some(_), Some(bytes)) => {
+                shard.keep(part, Arc::clone(bytes), turn);
                 true
             }
             (Some(_), None) => {

@@ -2,6 +2,7 @@
 
 mod decoded;
 mod joining;
+mod passing;
 mod shard;
 mod spares;
 

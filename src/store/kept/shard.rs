@@ -32,6 +32,8 @@ pub(super) struct Shard {
     pub(super) entries: HashMap<Part, Entry, RandomState>,
     /// The kept parts in the order of their turns.
     pub(super) line: VecDeque<(u64, Part)>,
+    /// Those of them that are wanted last of all, in the order of their turns too.
+    pub(super) passed: VecDeque<(u64, Part)>,
     pub(super) hits: u64,
     pub(super) misses: u64,
 }
@@ -74,6 +76,49 @@ impl Shard {
         None
     }
 
+    /// Keeps the bytes of a part, which stands at the end of the line then.
+    pub(super) fn keep(&mut self, part: Part, bytes: DecodedBytes, turn: u64) {
+        self.entries.insert(part, Entry { state: State::Kept(bytes), turn, used: false });
+        self.line.push_back((turn, part));
+        tidy(&mut self.line, &self.entries);
+    }
+
+    /// Takes a part out of the line, where it is kept: it is wanted after all others. True where it is kept.
+    pub(super) fn pass(&mut self, part: Part, turn: u64) -> bool {
+        let Some(entry) = self.entries.get_mut(&part) else { return false };
+        if let State::Decoding(_) = entry.state {
+            return false;
+        }
+        (entry.turn, entry.used) = (turn, false);
+        self.passed.push_back((turn, part));
+        tidy(&mut self.passed, &self.entries);
+        true
+    }
+
+    /// The turn of the last that was passed and not used since; those that were used stand in line again.
+    pub(super) fn last(&mut self, turns: &AtomicU64) -> Option<u64> {
+        while let Some(&(turn, part)) = self.passed.back() {
+            match self.entries.get_mut(&part).filter(|entry| entry.turn == turn) {
+                Some(entry) if !entry.used => return Some(turn),
+                Some(entry) => {
+                    (entry.turn, entry.used) = (next(turns), false);
+                    let again = (entry.turn, part);
+                    self.line.push_back(again);
+                }
+                None => {}
+            }
+            self.passed.pop_back();
+        }
+        None
+    }
+
+    /// Lets the last that was passed go.
+    pub(super) fn let_last_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
+        self.last(turns)?;
+        let (_, part) = self.passed.pop_back()?;
+        self.take_out(part)
+    }
+
     /// Lets the first in line go.
     pub(super) fn let_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
         self.first(turns)?;
@@ -86,6 +131,14 @@ impl Shard {
         let bytes = self.peek(part)?;
         self.entries.remove(&part);
         Some(bytes)
+    }
+}
+
+/// Removes void turns, where most of them are.
+fn tidy(line: &mut VecDeque<(u64, Part)>, entries: &HashMap<Part, Entry, RandomState>) {
+    const FEW: usize = 64;
+    if line.len() > 2 * entries.len() + FEW {
+        line.retain(|(turn, part)| entries.get(part).is_some_and(|entry| entry.turn == *turn));
     }
 }
 
