@@ -149,6 +149,31 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_read_and_pass_at_once_see_their_own_parts_within_the_budget() {
+        let decoded = Decoded::new(240);
+        std::thread::scope(|scope| {
+            for thread in 0..4u64 {
+                let decoded = &decoded;
+                scope.spawn(move || {
+                    for step in 0..3000 {
+                        let volume = (step * (2 * thread + 1) + thread) % 10;
+                        use_all(decoded, volume * 4..volume * 4 + 4);
+                        match step % 3 {
+                            0 => decoded.pass((volume * 4..volume * 4 + 4).map(part)),
+                            1 => decoded.await_use(part(volume * 4)),
+                            _ => {}
+                        }
+                    }
+                });
+            }
+        });
+        decoded.trim();
+        assert!(decoded.byte_len() <= 240, "{}", decoded.byte_len());
+        let kept = (0..40).filter(|&number| decoded.is_kept(part(number))).count() as u64;
+        assert_eq!(decoded.byte_len(), kept * 10);
+    }
+
+    #[test]
     fn records_of_what_has_gone_are_few() {
         let decoded = Decoded::new(30);
         for number in 0..20_000 {
