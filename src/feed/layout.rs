@@ -36,11 +36,6 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Notes that a subject is wanted again after all others.
-    pub(super) fn pass(&self, subject: usize) {
-        self.categories.iter().for_each(|category| Reader::pass(category.entries_of(subject)));
-    }
-
     /// Works out the rows, and checks that every subject can fill them.
     pub(super) fn new(plan: &Plan, options: &LoaderOptions) -> Result<Self> {
         let sampler = plan.sampler();
@@ -68,6 +63,11 @@ impl Layout {
         let categories = categories.collect::<Result<_>>()?;
         let (fixed, voxels) = extents(sampler, options)?;
         Ok(Self { categories, thin_axis: options.thin_axis, fixed, voxels })
+    }
+
+    /// Notes that a subject is wanted again after all others.
+    pub(super) fn pass(&self, subject: usize) {
+        self.categories.iter().for_each(|category| Reader::pass(category.entries_of(subject)));
     }
 
     /// Chooses how rows are written, given the bytes of all batches.

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::store::kept::shard::next;
+use crate::store::kept::shard::{Leaving, next};
 use crate::store::kept::{Decoded, DecodedBytes, Part};
 use crate::sys::lock;
 
@@ -34,10 +34,12 @@ impl Decoded {
                 self.let_go(bytes);
                 continue;
             }
-            let oldest =
-                self.shards.iter().filter_map(|shard| Some((lock(shard).first(&self.turns)?, shard)));
+            let oldest = self
+                .shards
+                .iter()
+                .filter_map(|shard| Some((lock(shard).next_to_go(Leaving::Line, &self.turns)?, shard)));
             let Some((_, shard)) = oldest.min_by_key(|(turn, _)| *turn) else { break };
-            let Some(bytes) = lock(shard).let_go(&self.turns) else { continue };
+            let Some(bytes) = lock(shard).let_go(Leaving::Line, &self.turns) else { continue };
             self.let_go(bytes);
         }
     }
@@ -46,13 +48,16 @@ impl Decoded {
     /// threads do meanwhile.
     fn last_passed(&self) -> Option<DecodedBytes> {
         while self.passed.load(Ordering::Relaxed) {
-            let last = self.shards.iter().filter_map(|shard| Some((lock(shard).last(&self.turns)?, shard)));
+            let last = self
+                .shards
+                .iter()
+                .filter_map(|shard| Some((lock(shard).next_to_go(Leaving::Passed, &self.turns)?, shard)));
             let Some((_, shard)) = last.max_by_key(|(turn, _)| *turn) else {
                 // A part that is passed just now may be missed, until the next one is.
                 self.passed.store(false, Ordering::Relaxed);
                 break;
             };
-            if let Some(bytes) = lock(shard).let_last_go(&self.turns) {
+            if let Some(bytes) = lock(shard).let_go(Leaving::Passed, &self.turns) {
                 return Some(bytes);
             }
         }

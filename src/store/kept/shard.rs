@@ -26,6 +26,15 @@ pub(super) struct Entry {
     pub(super) used: bool,
 }
 
+/// Where parts give way.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Leaving {
+    /// In line, from its front.
+    Line,
+    /// Among those that were passed, from the last one.
+    Passed,
+}
+
 /// One share of the parts, under a lock of its own.
 #[derive(Debug, Default)]
 pub(super) struct Shard {
@@ -59,9 +68,13 @@ impl Shard {
         }
     }
 
-    /// The turn of the first in line that was not used since it stood there.
-    pub(super) fn first(&mut self, turns: &AtomicU64) -> Option<u64> {
-        while let Some(&(turn, part)) = self.line.front() {
+    /// The turn of the next to go that was not used since it got it; those that were used go to the end of the line.
+    pub(super) fn next_to_go(&mut self, from: Leaving, turns: &AtomicU64) -> Option<u64> {
+        loop {
+            let &(turn, part) = match from {
+                Leaving::Line => self.line.front(),
+                Leaving::Passed => self.passed.back(),
+            }?;
             match self.entries.get_mut(&part).filter(|entry| entry.turn == turn) {
                 Some(entry) if !entry.used => return Some(turn),
                 Some(entry) => {
@@ -71,9 +84,22 @@ impl Shard {
                 }
                 None => {}
             }
-            self.line.pop_front();
+            self.pop(from);
         }
-        None
+    }
+
+    /// Lets the next to go go.
+    pub(super) fn let_go(&mut self, from: Leaving, turns: &AtomicU64) -> Option<DecodedBytes> {
+        self.next_to_go(from, turns)?;
+        let (_, part) = self.pop(from)?;
+        self.take_out(part)
+    }
+
+    fn pop(&mut self, from: Leaving) -> Option<(u64, Part)> {
+        match from {
+            Leaving::Line => self.line.pop_front(),
+            Leaving::Passed => self.passed.pop_back(),
+        }
     }
 
     /// Keeps the bytes of a part, which stands at the end of the line then.
@@ -93,37 +119,6 @@ impl Shard {
         self.passed.push_back((turn, part));
         tidy(&mut self.passed, &self.entries);
         true
-    }
-
-    /// The turn of the last that was passed and not used since; those that were used stand in line again.
-    pub(super) fn last(&mut self, turns: &AtomicU64) -> Option<u64> {
-        while let Some(&(turn, part)) = self.passed.back() {
-            match self.entries.get_mut(&part).filter(|entry| entry.turn == turn) {
-                Some(entry) if !entry.used => return Some(turn),
-                Some(entry) => {
-                    (entry.turn, entry.used) = (next(turns), false);
-                    let again = (entry.turn, part);
-                    self.line.push_back(again);
-                }
-                None => {}
-            }
-            self.passed.pop_back();
-        }
-        None
-    }
-
-    /// Lets the last that was passed go.
-    pub(super) fn let_last_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
-        self.last(turns)?;
-        let (_, part) = self.passed.pop_back()?;
-        self.take_out(part)
-    }
-
-    /// Lets the first in line go.
-    pub(super) fn let_go(&mut self, turns: &AtomicU64) -> Option<DecodedBytes> {
-        self.first(turns)?;
-        let (_, part) = self.line.pop_front()?;
-        self.take_out(part)
     }
 
     /// The bytes of a part where they are kept, which they no longer are then.
