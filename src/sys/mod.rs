@@ -43,7 +43,7 @@ pub use hdf5::{
     FilterStep, forget_built_in_plugins, is_standard_big_endian, pipeline, read_selection, stored_fill_value,
 };
 pub use inflate::{Framing, Inflated, Inflater, crc32};
-pub use kernels::{Stores, ask_for, unshuffle};
+pub use kernels::{Stores, ask_for, parts_at_once, unshuffle};
 pub use lock::lock;
 pub use memory::{AlignedBuffer, check_memory, repeat, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};

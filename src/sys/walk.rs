@@ -58,7 +58,7 @@ impl Walk<'_> {
     /// The channels of an axis, where they are all those of each voxel of the last one and can be parted at once.
     fn beside(&self, channel: &Axis<'_>, last: &Axis<'_>) -> Option<Channels> {
         // This is asked for every plane, and a division would show.
-        if channel.source != self.job.reach() as isize {
+        if channel.source != self.job.step() as isize {
             return None;
         }
         let count = last.source.checked_div(channel.source).filter(|&count| count > 1)? as usize;
@@ -125,7 +125,8 @@ impl Walk<'_> {
         (from, into, next): (usize, usize, Option<usize>),
     ) -> Result<Plane> {
         let width = self.job.width();
-        let reach = self.job.reach() * channels.map_or(1, |channels| channels.count);
+        let others = channels.map_or(0, |channels| channels.count - 1);
+        let reach = self.job.reach().saturating_add(others * self.job.step());
         let step = along.step.wrapping_mul(last.source);
         let span = (along.len - 1) * step.unsigned_abs();
         let row = offset(from, across.source as isize, axis.source)?;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::store::ChannelPlace;
 use crate::store::chunks::grid::{Grid, MAX_RANK};
-use crate::sys::{Fit, Stored, Stores, Target, gather};
+use crate::sys::{Fit, Stored, Stores, Target, gather, parts_at_once};
 use crate::voxel::{DType, Run};
 
 /// The most channels beside each other that are parted when a piece is decoded.
@@ -37,20 +37,25 @@ impl Arrangement {
         self.channels > 1
     }
 
-    /// Arranges a decoded piece.
+    /// Whether a piece is arranged as quickly from shuffled bytes as from whole voxels.
+    pub(super) fn takes_shuffled(&self) -> bool {
+        self.channels == 1 || parts_at_once(self.dtype, self.channels)
+    }
+
+    /// Arranges a decoded piece, the bytes of whose voxels may lie so far apart as a shuffle has left them.
     ///
     /// # Errors
     /// `Argument` where the two have not the piece's size.
-    pub(super) fn arrange(&self, decoded: &[u8], into: &mut [u8]) -> Result<()> {
-        let size = self.dtype.byte_len() as isize;
+    pub(super) fn arrange(&self, decoded: &[u8], shuffled: Option<usize>, into: &mut [u8]) -> Result<()> {
+        let step = if shuffled.is_some() { 1 } else { self.dtype.byte_len() as isize };
         let all = |len| [Run { output: 0, len, source: 0, step: 1 }];
         let stored = Stored {
             bytes: decoded,
             first: 0,
-            strides: &[size, size * self.channels as isize],
+            strides: &[step, step * self.channels as isize],
             dtype: self.dtype,
             swapped: self.swapped,
-            shuffled: None,
+            shuffled,
             scale: None,
         };
         let mut target = Target { bytes: into, dtype: self.dtype, fit: Fit::Exact, stores: Stores::Cached };

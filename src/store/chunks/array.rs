@@ -142,8 +142,12 @@ impl<S: Source> ChunkedArray<S> {
             None => self.source.decode(piece, scratch.bytes_and_work(0)?.1, into),
             Some(arrangement) => {
                 let (bytes, work) = scratch.bytes_and_work(len)?;
-                self.source.decode(piece, work, bytes)?;
-                arrangement.arrange(bytes, into)
+                let shuffled = if arrangement.takes_shuffled() {
+                    self.source.decode_to_shuffled(piece, work, bytes)?
+                } else {
+                    self.source.decode(piece, work, bytes).map(|()| None)?
+                };
+                arrangement.arrange(bytes, shuffled, into)
             }
         };
         let part = (self.part(piece), self.layer_of(piece));

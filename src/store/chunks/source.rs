@@ -32,6 +32,14 @@ pub(in crate::store) trait Source: Send + Sync + std::fmt::Debug {
     /// `Format` where the stored bytes are damaged or give another size; as the machine has them.
     fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()>;
 
+    /// The same, where a shuffle of the voxels' bytes may stay: the bytes from one byte of a voxel to its next then.
+    ///
+    /// # Errors
+    /// Those of [`Source::decode`].
+    fn decode_to_shuffled(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<Option<usize>> {
+        self.decode(piece, work, into).map(|()| None)
+    }
+
     /// Tells the system that a piece's stored bytes will be read soon.
     fn will_need(&self, _piece: &Piece) {}
 

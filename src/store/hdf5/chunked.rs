@@ -24,6 +24,7 @@ struct Hdf5Chunks {
     grid: Grid,
     filters: Filters,
     edges: Edges,
+    voxel_bytes: usize,
     piece_bytes: u64,
     /// Asked for when a voxel is first read: there may be thousands of datasets.
     index: OnceLock<Index>,
@@ -70,13 +71,15 @@ impl Chunking<'_> {
         let written = plan.get_fill_time().map_err(failed)? != FillTime::Never
             && plan.get_fill_value_defined().map_err(failed)? != FillValue::Undefined;
         let fill = if written { stored_fill_value(plan, self.element).map_err(failed)? } else { [0; 8] };
-        let piece_bytes = grid.piece_voxels() as u64 * header.dtype.byte_len() as u64;
+        let voxel_bytes = header.dtype.byte_len();
+        let piece_bytes = grid.piece_voxels() as u64 * voxel_bytes as u64;
         let source = Hdf5Chunks {
             origin: header.origin.clone(),
             file: context.files.file(&header.origin.path)?,
             grid: grid.clone(),
             filters,
             edges: if plain_edges { Edges::Plain } else { Edges::Filtered },
+            voxel_bytes,
             piece_bytes,
             index: OnceLock::new(),
             asking: Mutex::default(),
@@ -135,21 +138,15 @@ impl Hdf5Chunks {
     fn is_packed(&self, chunk: &Chunk) -> bool {
         !self.file.is_mapped() || !self.filters.none(chunk.mask)
     }
-}
 
-impl Source for Hdf5Chunks {
-    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found> {
-        Ok(match self.stored(piece)? {
-            None => Found::Missing,
-            Some(chunk) if self.is_packed(&chunk) => Found::Packed,
-            Some(chunk) => Found::Plain(self.file.map(moment)?, chunk.start as usize),
-        })
+    /// A chunk that has to be decoded.
+    fn packed_chunk(&self, piece: &Piece) -> Result<Chunk> {
+        let none = || Error::internal("a chunk that is not stored has no bytes to decode");
+        self.stored(piece)?.ok_or_else(none)
     }
 
-    fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()> {
-        let Some(Chunk { start, len, mask, .. }) = self.stored(piece)? else {
-            return Err(Error::internal("a chunk that is not stored has no bytes to decode"));
-        };
+    /// Reads a chunk and undoes the filters that its mask does not leave out.
+    fn undo(&self, &Chunk { start, len, mask, .. }: &Chunk, work: &mut Work, into: &mut [u8]) -> Result<()> {
         if self.file.is_mapped() {
             let map = self.file.map(work.moment)?;
             let stored = map.bytes().get(start as usize..).and_then(|rest| rest.get(..len as usize));
@@ -166,6 +163,28 @@ impl Source for Hdf5Chunks {
         });
         work.packed = packed;
         done
+    }
+}
+
+impl Source for Hdf5Chunks {
+    fn find(&self, piece: &Piece, moment: Moment) -> Result<Found> {
+        Ok(match self.stored(piece)? {
+            None => Found::Missing,
+            Some(chunk) if self.is_packed(&chunk) => Found::Packed,
+            Some(chunk) => Found::Plain(self.file.map(moment)?, chunk.start as usize),
+        })
+    }
+
+    fn decode(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<()> {
+        self.undo(&self.packed_chunk(piece)?, work, into)
+    }
+
+    fn decode_to_shuffled(&self, piece: &Piece, work: &mut Work, into: &mut [u8]) -> Result<Option<usize>> {
+        let mut chunk = self.packed_chunk(piece)?;
+        let shuffle = self.filters.shuffle_of(chunk.mask, self.voxel_bytes);
+        chunk.mask |= shuffle.unwrap_or_default();
+        self.undo(&chunk, work, into)?;
+        Ok(shuffle.map(|_| into.len() / self.voxel_bytes))
     }
 
     fn will_need(&self, piece: &Piece) {

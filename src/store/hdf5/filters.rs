@@ -43,6 +43,13 @@ impl Filters {
         self.applied(mask).next().is_none()
     }
 
+    /// The bit of a mask that leaves out what is undone last of a chunk, where that is a shuffle of elements of so many
+    /// bytes.
+    pub(super) fn shuffle_of(&self, mask: u32, bytes: usize) -> Option<u32> {
+        let (number, first) = self.applied(mask).next()?;
+        (first == Filter::Shuffle(bytes)).then_some(1 << number)
+    }
+
     /// The most plain bytes that a chunk of so many stored ones can have.
     pub(super) fn most(&self, mask: u32, stored: u64) -> u64 {
         self.applied(mask).fold(stored, |most, (_, step)| match step {
@@ -115,4 +122,20 @@ impl Filter {
 
 fn wrong_size(found: usize, expected: usize) -> Error {
     Error::format(format!("its filters give {found} bytes, expected {expected}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shuffle_is_left_out_where_it_is_undone_last_and_was_applied() {
+        let step = |id, values: &[u32]| FilterStep { id, values: values.to_vec() };
+        let filters = Filters::of(&[step(2, &[4]), step(1, &[6]), step(3, &[])]).unwrap();
+        assert_eq!((filters.shuffle_of(0, 4), filters.shuffle_of(2, 4)), (Some(1), Some(1)));
+        assert_eq!((filters.shuffle_of(1, 4), filters.shuffle_of(0, 2)), (None, None));
+        let sums_first = Filters::of(&[step(3, &[]), step(2, &[4])]).unwrap();
+        assert_eq!((sums_first.shuffle_of(0, 4), sums_first.shuffle_of(1, 4)), (None, Some(2)));
+        assert_eq!(Filters::of(&[step(2, &[1])]).unwrap().shuffle_of(0, 1), None);
+    }
 }

@@ -96,6 +96,11 @@ impl Job {
         self.order.shuffled.map_or(self.size, parted)
     }
 
+    /// The bytes from one stored element to the next, where they lie side by side.
+    pub(in crate::sys) fn step(&self) -> usize {
+        if self.order.shuffled.is_some() { 1 } else { self.size }
+    }
+
     /// The bytes that a row of this span is to be asked for ahead: nothing where a chunk was just decoded.
     pub(in crate::sys) fn asked(&self, span: usize) -> usize {
         // What follows comes by itself.
@@ -199,7 +204,7 @@ impl Job {
     /// the target; nothing where there is no loop for them.
     pub(in crate::sys) fn parted(&self, (count, apart): (usize, usize)) -> Option<Channels> {
         let channels = Channels { count, size: self.width, apart };
-        (self.order.shuffled.is_none() && channels.are_usual()).then_some(channels)
+        channels.are_usual().then_some(channels)
     }
 
     /// Parts the channels of a plane, whose target rows are those of the first channel; true where all fit, none where
@@ -216,7 +221,7 @@ impl Job {
             return None;
         }
         let part = self.kernels.part;
-        if matches!(self.turning, Turning::None) && !self.order.swapped {
+        if matches!(self.turning, Turning::None) && self.order == Order::default() {
             // SAFETY: the kernels are those of an instruction set that this machine has.
             unsafe { part(source, plane, channels, target) };
             return Some(true);
@@ -230,7 +235,7 @@ impl Job {
             while done < plane.len {
                 let voxels = (CHUNK / channels.count).min(plane.len - done);
                 let elements = voxels * channels.count;
-                let place = (stored, self.size as isize, done * channels.count);
+                let place = (stored, self.step() as isize, done * channels.count);
                 let turned = turned.get_mut(..elements * self.width)?;
                 fits &= self.turned(place, (&mut *turned, elements), (&mut *packed, &mut *wide));
                 let row = Plane::row(turned.len(), voxels * self.width);

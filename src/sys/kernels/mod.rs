@@ -18,6 +18,7 @@ mod shuffle;
 mod stream;
 mod table;
 
+pub use part::parts_at_once;
 pub use plane::ask_for;
 pub use shuffle::unshuffle;
 pub use stream::Stores;

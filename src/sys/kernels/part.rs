@@ -1,9 +1,15 @@
 //! Channels that lie beside each other in every voxel, put into rows of their own in one pass.
 
 use crate::sys::kernels::plane::{Plane, each_row_of};
+use crate::voxel::DType;
 
 /// The voxels that are parted at a time, so that the compiler makes a few shuffles of them.
 const BLOCK: usize = 16;
+
+/// Whether so many channels of elements of a dtype are parted in one pass.
+pub fn parts_at_once(dtype: DType, channels: usize) -> bool {
+    Channels { count: channels, size: dtype.byte_len(), apart: 0 }.are_usual()
+}
 
 /// Channels that lie beside each other, and where they go.
 #[derive(Debug, Clone, Copy)]
@@ -137,19 +143,17 @@ mod tests {
         let bytes: Vec<u8> = (0..planes * rows * all * channels * size)
             .map(|place| (place.wrapping_mul(2_654_435_761) >> 13) as u8)
             .collect();
-        let voxel = (channels * size) as isize;
-        let strides = [size as isize, voxel * (rows * all) as isize, voxel * all as isize, voxel];
-        let stored = Stored {
-            bytes: &bytes,
-            first: 0,
-            strides: &strides,
-            dtype: from,
-            swapped,
-            shuffled: None,
-            scale,
-        };
+        let count = bytes.len() / size;
+        let parted: Vec<u8> =
+            (0..bytes.len()).map(|place| bytes[place % count * size + place / count]).collect();
+        let voxel = channels as isize;
+        let steps = [1, voxel * (rows * all) as isize, voxel * all as isize, voxel];
+        let strides = steps.map(|step| step * size as isize);
+        let (dtype, shuffled) = (from, None);
+        let whole = Stored { bytes: &bytes, first: 0, strides: &strides, dtype, swapped, shuffled, scale };
+        let shuffled = Stored { bytes: &parted, strides: &steps, shuffled: Some(count), ..whole };
         let run = |source, len| [Run { output: 0, len, source, step: 1 }];
-        let gathered = |first: usize, count: usize| {
+        let gathered = |stored: &Stored<'_>, first: usize, count: usize| {
             let runs = [run(first, count), run(1, 2), run(0, 5), run(700 - columns, columns)];
             let extents = [count, 2, 5, columns];
             let mut room = vec![0u8; 64 + extents.iter().product::<usize>() * width];
@@ -157,14 +161,17 @@ mod tests {
             let len = room.len() - 64;
             let bytes = &mut room[shift..shift + len];
             let mut target = Target { bytes, dtype: into, fit: Fit::Saturate, stores };
-            gather(&stored, &runs.each_ref().map(<[Run; 1]>::as_slice), &extents, &mut target).unwrap();
+            gather(stored, &runs.each_ref().map(<[Run; 1]>::as_slice), &extents, &mut target).unwrap();
             room[shift..shift + len].to_vec()
         };
-        let alone: Vec<u8> = (0..channels).flat_map(|channel| gathered(channel, 1)).collect();
-        assert!(
-            gathered(0, channels) == alone,
-            "{from} to {into} x {channels}: {columns} {swapped} {scale:?}"
-        );
+        let alone: Vec<u8> = (0..channels).flat_map(|channel| gathered(&whole, channel, 1)).collect();
+        for stored in [&whole, &shuffled] {
+            assert!(
+                gathered(stored, 0, channels) == alone,
+                "{from} to {into} x {channels}: {columns} {swapped} {scale:?} {:?}",
+                stored.shuffled
+            );
+        }
     }
 
     #[test]
