@@ -399,7 +399,7 @@ typedef struct {
     int32_t reserved;
     /**
      * The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
-     * Of subjects that come in order, epoch after epoch, the first ones stay where not all fit.
+     * Of what comes in order, epoch after epoch, the first part stays where not all fits.
      */
     uint64_t cache_bytes;
     /**

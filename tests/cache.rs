@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use voxfeed::error::{Error, ErrorKind};
 use voxfeed::feed::{CategoryOptions, Consumer, Loader, LoaderOptions, Next};
-use voxfeed::plan::{EpochOptions, Order, Sampler, Uniform, Whole};
+use voxfeed::plan::{Border, EpochOptions, Grid, Order, Rule, Sampler, Slices, Uniform, Whole};
 use voxfeed::store::{
-    Choice, Context, Dataset, DenseVolume, Entry, GeometryCheck, OpenOptions, Part, Patience, Subject, save,
-    volume,
+    ChannelPlace, Choice, Context, Dataset, DenseVolume, Entry, GeometryCheck, OpenOptions, Part, Patience,
+    Subject, save, volume,
 };
 use voxfeed::transform::Chain;
 use voxfeed::voxel::{DType, Shape};
@@ -150,6 +150,22 @@ fn chunked(path: &Path, subjects: usize, cache_bytes: u64) -> Dataset {
     dataset
 }
 
+/// What was not in the cache in each of four epochs, all batches of which have the expected bytes.
+fn missed_in_epochs(loader: &Loader, expected: &mut Option<Vec<u8>>) -> Vec<u64> {
+    let mut missed = Vec::new();
+    for number in 0..4 {
+        let before = loader.stats().unwrap().cache_misses;
+        loader.start(number).unwrap();
+        let mut bytes = Vec::new();
+        while let Next::Batch(batch) = loader.next(None).unwrap() {
+            bytes.extend_from_slice(&batch.bytes(None).unwrap());
+        }
+        assert!(*expected.get_or_insert_with(|| bytes.clone()) == bytes);
+        missed.push(loader.stats().unwrap().cache_misses - before);
+    }
+    missed
+}
+
 #[test]
 fn of_subjects_that_are_read_in_order_the_first_ones_are_there_in_the_next_epoch() {
     const SUBJECTS: usize = 12;
@@ -165,20 +181,51 @@ fn of_subjects_that_are_read_in_order_the_first_ones_are_there_in_the_next_epoch
             let epoch = EpochOptions { batch_size: 1, ..EpochOptions::default() };
             let options = LoaderOptions { epoch, threads, ..LoaderOptions::default() };
             let loader = Loader::new(sampler, options).unwrap();
-            let mut missed = Vec::new();
-            for number in 0..4 {
-                let before = loader.stats().unwrap().cache_misses;
-                loader.start(number).unwrap();
-                let mut bytes = Vec::new();
-                while let Next::Batch(batch) = loader.next(None).unwrap() {
-                    bytes.extend_from_slice(&batch.bytes(None).unwrap());
-                }
-                assert!(*expected.get_or_insert_with(|| bytes.clone()) == bytes);
-                missed.push(loader.stats().unwrap().cache_misses - before);
-            }
+            let missed = missed_in_epochs(&loader, &mut expected);
             assert_eq!(missed[0], SUBJECTS as u64 * parts);
             // Of seven that fit, three are under way and one has just been.
             assert!(missed[1..].iter().all(|&missed| missed <= 9 * parts), "{threads} threads: {missed:?}");
+        }
+    }
+}
+
+#[test]
+fn of_a_volume_that_does_not_fit_the_first_part_is_there_in_the_next_epoch() {
+    const ROWS: u64 = 32;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let voxels: Vec<i16> = (0..128 * 12 * 16).map(|k| (k * 7 % 30011) as i16).collect();
+    let written = hdf5::File::create(file.path()).unwrap();
+    // Of both, the chunks are as many along the axis that the samples go along: a layer of them is 4 slices.
+    for (name, shape, chunk) in [("z", [128, 12, 16], [4, 12, 8]), ("y", [12, 128, 16], [12, 4, 8])] {
+        let builder = written.new_dataset::<i16>().shape(shape).chunk(chunk).deflate(1);
+        builder.create(name).unwrap().write_raw(&voxels).unwrap();
+    }
+    drop(written);
+    let (chunks, half) = (2 * ROWS, ROWS * 2 * 4 * 12 * 8);
+    let rules: [(&str, Arc<dyn Rule>); 3] = [
+        ("z", Arc::new(Slices::new(&[0]).unwrap())),
+        ("y", Arc::new(Slices::new(&[1]).unwrap())),
+        ("z", Arc::new(Grid::new(&[4, 12, 12], &[2, 0, 4], Border::Clip).unwrap())),
+    ];
+    for (name, rule) in rules {
+        let context = Context::new(OpenOptions { cache_bytes: half, ..OpenOptions::default() });
+        let mut dataset = Dataset::in_context(context.clone());
+        let choice = Choice { inner: Some(name.to_owned()), channel: ChannelPlace::None };
+        let mut subject = Subject::new("s");
+        let entry = Entry::new("image", volume(file.path(), &choice, &context).unwrap());
+        subject.add("images", entry, GeometryCheck::Strict).unwrap();
+        dataset.add_subject(subject).unwrap();
+        for threads in [1, 2, 8] {
+            dataset.context().decoded.clear();
+            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), Arc::clone(&rule)).unwrap());
+            let epoch = EpochOptions { batch_size: 2, ..EpochOptions::default() };
+            let loader =
+                Loader::new(sampler, LoaderOptions { epoch, threads, ..LoaderOptions::default() }).unwrap();
+            let missed = missed_in_epochs(&loader, &mut None);
+            assert!(missed[0] >= chunks, "{missed:?}");
+            // What is read ahead of the batch that was lent lies in a quarter of the chunks at most.
+            let most = chunks / 2 + chunks / 4;
+            assert!(missed[1..].iter().all(|&missed| missed <= most), "{rule:?}, {threads}: {missed:?}");
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::device::{Gpu, Kernels, Location};
 use crate::error::{Error, Result};
+use crate::feed::passing::Passed;
 use crate::feed::{Cast, CategoryOptions, Consumer, LoaderOptions, Ragged, ThinAxis};
 use crate::log::{LogLevel, tell};
 use crate::plan::{Plan, Sample, Sampler};
@@ -65,9 +66,12 @@ impl Layout {
         Ok(Self { categories, thin_axis: options.thin_axis, fixed, voxels })
     }
 
-    /// Notes that a subject is wanted again after all others.
-    pub(super) fn pass(&self, subject: usize) {
-        self.categories.iter().for_each(|category| Reader::pass(category.entries_of(subject)));
+    /// Notes that a subject, or a part of it, is wanted again after all others.
+    pub(super) fn pass(&self, &Passed { subject, axis, from, to }: &Passed) {
+        let mut reader = Reader::default();
+        for category in &self.categories {
+            reader.pass(category.entries_of(subject), axis, (from, to));
+        }
     }
 
     /// Chooses how rows are written, given the bytes of all batches.

@@ -212,7 +212,7 @@ impl Loader {
                 return match ready.error {
                     None => {
                         drop(ring);
-                        ready.passed.iter().for_each(|&subject| shared.layout.pass(subject));
+                        ready.passed.iter().for_each(|passed| shared.layout.pass(passed));
                         let batch =
                             Batch::new(Arc::clone(shared), ready.memory, (ready.samples, ready.extents));
                         count(&shared.counters, &batch);

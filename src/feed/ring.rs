@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Error, Result};
-use crate::feed::passing::Passing;
+use crate::feed::passing::{Passed, Passing};
 use crate::feed::slot::{Memory, Slot};
 use crate::feed::upload::{Upload, Uploads};
 use crate::plan::{Plan, Sample};
@@ -113,7 +113,7 @@ pub(super) struct Ready {
     pub(super) extents: Vec<usize>,
     pub(super) error: Option<Error>,
     /// The subjects that are done with.
-    pub(super) passed: Vec<usize>,
+    pub(super) passed: Vec<Passed>,
 }
 
 /// Where an epoch is to be begun.

@@ -90,6 +90,10 @@ impl Rule for Grid {
         Ok(Place { region, thin: None })
     }
 
+    fn advances_along(&self, _: &Shape, _: u64) -> Option<usize> {
+        Some(0)
+    }
+
     fn row_shapes(&self, volume: &Shape) -> Result<Vec<(Shape, Option<usize>)>> {
         Ok(vec![(patch_shape(&self.patch, volume)?, None)])
     }

@@ -33,6 +33,11 @@ pub trait Rule: Send + Sync + std::fmt::Debug {
         1
     }
 
+    /// The axis along which no region from one on, in order, begins before that one; nothing where that is not known.
+    fn advances_along(&self, _volume: &Shape, _number: u64) -> Option<usize> {
+        None
+    }
+
     /// The shapes that the rows of a batch have for this volume: full patches, and slices with their thin axis.
     ///
     /// # Errors
@@ -122,6 +127,13 @@ impl Rule for Slices {
             end
         });
         ends.into_iter().find(|&end| number < end).map_or(1, |end| end - number)
+    }
+
+    fn advances_along(&self, volume: &Shape, number: u64) -> Option<usize> {
+        // Slices along a further axis go through the whole volume once more.
+        let (&last, others) = self.axes.split_last()?;
+        let before: u64 = others.iter().map(|&axis| volume.extent(axis) as u64).sum();
+        (number >= before).then_some(last)
     }
 
     fn row_shapes(&self, volume: &Shape) -> Result<Vec<(Shape, Option<usize>)>> {
@@ -214,6 +226,8 @@ mod tests {
         assert_eq!(places[3], "[0:1, 0:5, 0:3]");
         let neighbours: Vec<u64> = (0..5).map(|k| rule.neighbours(&volume, k)).collect();
         assert_eq!(neighbours, [3, 2, 1, 2, 1]);
+        let advances: Vec<Option<usize>> = (0..5).map(|k| rule.advances_along(&volume, k)).collect();
+        assert_eq!(advances, [None, None, None, Some(0), Some(0)]);
         assert!(Slices::new(&[1, 1]).is_err());
         assert!(Slices::new(&[3]).unwrap().count(&volume).is_err());
     }

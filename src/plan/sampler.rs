@@ -94,6 +94,14 @@ impl Sampler {
         self.shapes.get(subject).map_or(1, |shape| self.rule.neighbours(shape, number))
     }
 
+    /// The axis and the position on it before which neither a sample nor any that follows it in order begins, as long as
+    /// they are of its subject; nothing where that is not known.
+    pub fn front(&self, sample: &Sample) -> Option<(usize, i64)> {
+        let (subject, number) = self.within_subject(sample.index);
+        let axis = self.rule.advances_along(self.shapes.get(subject)?, number)?;
+        Some((axis, *sample.region.offset().get(axis)?))
+    }
+
     /// The subject that a sample belongs to, and its number among that subject's.
     fn within_subject(&self, index: u64) -> (usize, u64) {
         let subject = self.subject_of(index);

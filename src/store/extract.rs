@@ -191,9 +191,18 @@ impl Reader {
         self.windows(entries, region, padding, |volume, window, _| volume.will_need(window));
     }
 
-    /// Notes that these entries are wanted again after all else; nothing depends on it but time.
-    pub fn pass(entries: &[Entry]) {
-        joined(entries).for_each(|(first, _)| first.volume().pass());
+    /// Notes that these entries are wanted again after all else, as far as they lie between two positions on an axis and
+    /// nothing behind the second one needs it; nothing depends on it but time.
+    pub fn pass(&mut self, entries: &[Entry], axis: usize, (from, to): (i64, i64)) {
+        for (first, channels) in joined(entries) {
+            let mut window = |from, to| {
+                let slab = Region::slab(first.shape().ok()?, axis, (from, to))?;
+                self.window((first, channels), &slab, Padding::Zero).ok()?.0
+            };
+            if let Some(part) = window(from, to) {
+                first.volume().pass(&part, window(to, i64::MAX).as_ref());
+            }
+        }
     }
 
     /// The bytes of what a region of these entries needs decoded; what cannot be read counts for nothing.

@@ -40,6 +40,20 @@ impl Region {
         Self { offset: [0; MAX_AXES], shape }
     }
 
+    /// What of a whole volume of this shape lies between two positions on an axis; nothing where it has no voxel.
+    pub fn slab(shape: Shape, axis: usize, (from, to): (i64, i64)) -> Option<Self> {
+        let (mut offset, mut extents) = ([0; MAX_AXES], [0; MAX_AXES]);
+        for (slot, &extent) in extents.iter_mut().zip(shape.extents()) {
+            *slot = extent;
+        }
+        let (start, extent) = (offset.get_mut(axis)?, extents.get_mut(axis)?);
+        *start = from.max(0);
+        *extent = usize::try_from(to.min(i64::try_from(*extent).ok()?).checked_sub(*start)?).ok()?;
+        let empty = *extent == 0 || axis >= shape.ndim();
+        let shape = Shape::new(extents.get(..shape.ndim())?).ok().filter(|_| !empty)?;
+        Self::new(offset.get(..shape.ndim())?, shape).ok()
+    }
+
     /// The first voxel, slowest axis first.
     pub fn offset(&self) -> &[i64] {
         self.offset.get(..self.shape.ndim()).unwrap_or_default()

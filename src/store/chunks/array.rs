@@ -272,14 +272,24 @@ impl<S: Source> Volume for ChunkedArray<S> {
         Ok(decoded > 0)
     }
 
-    fn pass(&self) {
+    fn pass(&self, part: &Window, rest: Option<&Window>) {
         // All of them are looked up.
         const MOST: u64 = 1 << 16;
-        let (pieces, layers) = (self.grid.pieces(), self.layers.as_ref().map_or(0, Layers::count));
-        if pieces <= MOST {
-            let layers = (0..layers).map(|layer| self.layer(layer));
-            self.decoded.pass((0..pieces).map(|number| self.numbered(number)).chain(layers));
+        let few = self.grid.span(part).is_ok_and(|span| span.pieces() <= MOST);
+        if !few || self.decoded.byte_len() == 0 {
+            return;
         }
+        let needed = rest.and_then(|rest| self.grid.span(rest).ok());
+        let mut passed = Vec::new();
+        let _ = self.grid.visit(part, |piece, _| {
+            if !needed.is_some_and(|span| span.has(piece)) {
+                passed.push(self.part(piece));
+            }
+            Ok(())
+        });
+        let layers = self.layers.as_ref().map(|layers| layers.passed(&self.grid, part, rest));
+        let layers = layers.into_iter().flatten().map(|layer| self.layer(layer));
+        self.decoded.pass(passed.into_iter().chain(layers));
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {

@@ -78,6 +78,22 @@ impl Piece {
     }
 }
 
+/// The pieces that a window touches: the first and the last one along each axis as stored.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span([(usize, usize); MAX_RANK]);
+
+impl Span {
+    /// Whether a piece is one of them.
+    pub(super) fn has(&self, piece: &Piece) -> bool {
+        piece.at().iter().zip(&self.0).all(|(&at, &(low, high))| (low..=high).contains(&at))
+    }
+
+    /// How many there are.
+    pub(super) fn pieces(&self) -> u64 {
+        self.0.iter().fold(1, |count, (low, high)| count.saturating_mul((high - low + 1) as u64))
+    }
+}
+
 /// What of a window a piece holds.
 #[derive(Debug)]
 pub(super) struct Overlap {
@@ -226,28 +242,10 @@ impl Grid {
         mut visit: impl FnMut(&Piece, Overlap) -> Result<()>,
     ) -> Result<()> {
         let rank = self.axes.len();
-        let mut wanted = [(0usize, 0usize); MAX_RANK];
-        let channel = (window.channel, window.channel + window.channels);
-        let spatial = window.region.axes().map(|(start, len)| {
-            let start = start.unsigned_abs() as usize;
-            (start, start + len)
-        });
-        let places = self.channel_and_spatial();
-        for (slot, range) in places.zip(std::iter::once(channel).chain(spatial)) {
-            if let Some(slot) = slot.and_then(|slot| wanted.get_mut(slot)) {
-                *slot = range;
-            }
-        }
+        let wanted = self.wanted(window)?;
         let wanted = wanted.get(..rank).unwrap_or_default();
-        if wanted.iter().zip(&self.axes).any(|((begin, end), axis)| begin >= end || *end > axis.extent) {
-            return Err(Error::internal("a window does not fit its array"));
-        }
-        let mut low = [0usize; MAX_RANK];
-        let mut high = [0usize; MAX_RANK];
-        for (((low, high), &(begin, end)), axis) in low.iter_mut().zip(&mut high).zip(wanted).zip(&self.axes)
-        {
-            (*low, *high) = (axis.piece_at(begin), axis.piece_at(end - 1));
-        }
+        let touched = self.touched(wanted);
+        let low = touched.map(|(low, _)| low);
         let mut parts = Parts { grid: self, wanted, ranges: [(0, 0); MAX_RANK], firsts: [0; MAX_RANK] };
         let (mut at, mut changed) = (low, 0);
         loop {
@@ -257,18 +255,56 @@ impl Grid {
             loop {
                 let Some(next) = changed.checked_sub(1) else { return Ok(()) };
                 changed = next;
-                let (Some(at), Some(low), Some(high)) =
-                    (at.get_mut(changed), low.get(changed), high.get(changed))
-                else {
+                let (Some(at), Some(&(low, high))) = (at.get_mut(changed), touched.get(changed)) else {
                     return Ok(());
                 };
-                if *at < *high {
+                if *at < high {
                     *at += 1;
                     break;
                 }
-                *at = *low;
+                *at = low;
             }
         }
+    }
+
+    /// The pieces that a window touches.
+    ///
+    /// # Errors
+    /// `Internal` where the window does not fit the grid.
+    pub(super) fn span(&self, window: &Window) -> Result<Span> {
+        let wanted = self.wanted(window)?;
+        Ok(Span(self.touched(wanted.get(..self.axes.len()).unwrap_or_default())))
+    }
+
+    /// The first and the last piece that ranges touch along each axis.
+    fn touched(&self, wanted: &[(usize, usize)]) -> [(usize, usize); MAX_RANK] {
+        let mut touched = [(0, 0); MAX_RANK];
+        for ((slot, &(begin, end)), axis) in touched.iter_mut().zip(wanted).zip(&self.axes) {
+            *slot = (axis.piece_at(begin), axis.piece_at(end - 1));
+        }
+        touched
+    }
+
+    /// The positions of a window along each axis as stored.
+    fn wanted(&self, window: &Window) -> Result<[(usize, usize); MAX_RANK]> {
+        let rank = self.axes.len();
+        let mut all = [(0usize, 0usize); MAX_RANK];
+        let channel = (window.channel, window.channel + window.channels);
+        let spatial = window.region.axes().map(|(start, len)| {
+            let start = start.unsigned_abs() as usize;
+            (start, start + len)
+        });
+        let places = self.channel_and_spatial();
+        for (slot, range) in places.zip(std::iter::once(channel).chain(spatial)) {
+            if let Some(slot) = slot.and_then(|slot| all.get_mut(slot)) {
+                *slot = range;
+            }
+        }
+        let wanted = all.get(..rank).unwrap_or_default();
+        if wanted.iter().zip(&self.axes).any(|((begin, end), axis)| begin >= end || *end > axis.extent) {
+            return Err(Error::internal("a window does not fit its array"));
+        }
+        Ok(all)
     }
 
     /// The stored axis of the channel, where there is one, then those of the spatial axes.

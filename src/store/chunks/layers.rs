@@ -114,6 +114,21 @@ impl Layers {
         (first, (first + self.rows).min(self.all_rows) - 1)
     }
 
+    /// The layers that a window of a grid touches and another one does not.
+    pub(super) fn passed(
+        &self,
+        grid: &Grid,
+        part: &Window,
+        rest: Option<&Window>,
+    ) -> impl Iterator<Item = u64> {
+        let layers = |window: &Window| {
+            let (first, last) = grid.rows_of(window);
+            self.of_row(first)..=self.of_row(last)
+        };
+        let needed = rest.map(layers);
+        layers(part).filter(move |layer| !needed.as_ref().is_some_and(|needed| needed.contains(layer)))
+    }
+
     /// The number of a layer's first piece, and one past that of its last.
     fn pieces_of(&self, layer: u64) -> (u64, u64) {
         let (first, last) = self.rows_of(layer);

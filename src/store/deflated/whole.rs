@@ -148,8 +148,10 @@ impl Volume for WholeArray {
         Ok(decoded)
     }
 
-    fn pass(&self) {
-        self.decoded.pass(std::iter::once(Part { volume: self.number, number: 0 }));
+    fn pass(&self, _: &Window, rest: Option<&Window>) {
+        if rest.is_none() {
+            self.decoded.pass(std::iter::once(Part { volume: self.number, number: 0 }));
+        }
     }
 
     fn decoded_parts(&self) -> Result<DecodedParts> {

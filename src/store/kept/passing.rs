@@ -7,11 +7,11 @@ use crate::store::kept::{Decoded, DecodedBytes, Part};
 use crate::sys::lock;
 
 impl Decoded {
-    /// Notes that parts will be wanted again after all others, as those of subjects that are read in order, epoch after
-    /// epoch: where something has to give way, it is they, the last ones before the others.
+    /// Notes that parts will be wanted again after all others, as those of what is read in order, epoch after epoch: where
+    /// something has to give way, it is they, the last ones before the others.
     ///
-    /// Of subjects that are more than the budget holds the first ones so are still there when the next epoch comes to
-    /// them. In the order in which they were used each would go just before it is wanted.
+    /// Of more than the budget holds the first parts so are still there when the next epoch comes to them. In the order in
+    /// which they were used each would go just before it is wanted.
     pub fn pass(&self, parts: impl Iterator<Item = Part>) {
         let turn = next(&self.turns);
         let passed = parts.filter(|&part| self.shard(part).pass(part, turn)).count();

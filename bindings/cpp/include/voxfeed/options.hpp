@@ -119,7 +119,7 @@ struct dataset_options {
     voxfeed::io io = voxfeed::io::automatic;
     voxfeed::geometry geometry = voxfeed::geometry::strict;
     /// The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
-    /// Of subjects that come in order, epoch after epoch, the first ones stay where not all fit.
+    /// Of what comes in order, epoch after epoch, the first part stays where not all fits.
     std::uint64_t cache_bytes = 0;
     /// The orientation to see all volumes in, "RAS", "LPS", fastest axis first; empty as stored.
     std::string orient{};
