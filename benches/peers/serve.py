@@ -6,7 +6,7 @@
     {"do": "close"}                                                         the jobs of this list are done
 
 state is "plain" or "device" for formats that are read in place, else "cold" (nothing decoded is kept from one epoch to the
-next) or "cached" (everything may be kept). A peer that cannot do it answers {"error": "..."}.
+next), "half" (half of everything may be kept) or "cached" (all of it). A peer that cannot do it answers {"error": "..."}.
 """
 
 import json
@@ -73,6 +73,7 @@ class Peers:
                 lambda count=count: Loads(data, load(data), task, count) for count in (1, 2)}
 
     def hdf5(self, format, task, state):
+        # Half of a dataset's chunks in its own cache serve nobody, as they are gone when the next epoch comes to them.
         cache = CHUNK_CACHE if state == "cached" else 0
         name = "h5py, whole chunk cache" if cache else "h5py"
         found = self.read_by(name, lambda data: readers.Hdf5(data, format, cache), task, (1,))
@@ -83,7 +84,7 @@ class Peers:
         if not cache:
             found.update(self.read_by("pymia", lambda data: own_loops.PymiaReader(data, format), task, (1,)))
             found.update(self.processes("pymia", (own_loops.PymiaReader, format), task))
-        elif "zarr3" in self.data.formats:
+        if state != "cold" and "zarr3" in self.data.formats:
             # HDF5's chunk cache belongs to one dataset; this is the best cache over all of them.
             found.update(self.tensorstore("zarr3", task, state))
         return found
@@ -92,7 +93,9 @@ class Peers:
         cache = TENSORSTORE_CACHE if state == "cached" else 0
         if state == "cold" and task == "T2":
             cache = 256 << 20
-        name = "tensorstore, 2 GiB cache" if state == "cached" else "tensorstore"
+        if state == "half":
+            cache = self.data.byte_len() // 2
+        name = {"cached": "tensorstore, 2 GiB cache", "half": "tensorstore, cache of half"}.get(state, "tensorstore")
         return {name: lambda: own_loops.Tensorstore(self.data, format, task, cache)}
 
     def zarr(self, format, task, state):

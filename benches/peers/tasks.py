@@ -29,6 +29,11 @@ class Data:
         self.formats = {format["name"]: format for format in about["formats"]}
         self.in_memory = None
 
+    def byte_len(self):
+        """The bytes of all voxels as stored, decoded."""
+        stored = numpy.dtype({"f32": "f4", "i16": "i2", "u8": "u1"}[self.about["dtype"]]).itemsize
+        return self.subjects * int(numpy.prod(self.volume)) * (self.channels * stored + 1)
+
     def of(self, *parts):
         return os.path.join(self.folder, *parts)
 

@@ -14,7 +14,7 @@ pub(crate) const HELP: &str = "\
   --subjects N     how many subjects, at least 4; default 16
   --formats A,B    only these: npy, nii, npz, h5, h5-gzip, h5-lzf, nii.gz, npz-deflated, zarr3, zarr2, b2nd
   --tasks T1,T2    only these of T1 (random patches), T2 (slices), T3 (patches put back into volumes)
-  --states A,B     only these of plain, device, cold and cached
+  --states A,B     only these of plain, device, cold, half and cached
   --batch N        the samples of a batch, default 8
   --threads N      the threads of ours and of the limits, default 2, as many as the peers have
   --rounds N       how often each is measured, default 5

@@ -35,16 +35,20 @@ pub(crate) enum State {
     Device,
     /// Nothing from one epoch to the next; what neighbouring samples share is decoded once.
     Cold,
+    /// Half of everything, from one epoch to the next.
+    Half,
     /// Everything, and it is there when the clock starts.
     Cached,
 }
 
 impl State {
-    pub(crate) const ALL: [Self; 4] = [Self::Plain, Self::Device, Self::Cold, Self::Cached];
+    pub(crate) const ALL: [Self; 5] = [Self::Plain, Self::Device, Self::Cold, Self::Half, Self::Cached];
 
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|state| state.name() == name);
-        found.ok_or_else(|| format!("there is no state '{name}': there are plain, device, cold and cached"))
+        found.ok_or_else(|| {
+            format!("there is no state '{name}': there are plain, device, cold, half and cached")
+        })
     }
 
     pub(crate) fn name(self) -> &'static str {
@@ -52,6 +56,7 @@ impl State {
             Self::Plain => "plain",
             Self::Device => "device",
             Self::Cold => "cold",
+            Self::Half => "half",
             Self::Cached => "cached",
         }
     }
@@ -62,6 +67,7 @@ impl State {
             ("raw", Task::Patches) => &[Self::Plain, Self::Device],
             ("raw", _) => &[Self::Plain],
             (_, Task::Assembly) => &[Self::Cached],
+            (_, Task::Slices) => &[Self::Cold, Self::Half, Self::Cached],
             _ => &[Self::Cold, Self::Cached],
         }
     }
@@ -81,6 +87,7 @@ impl Case<'_> {
         let subject = data.subject_bytes() + (1 << 16);
         match (self.state, self.task) {
             (State::Plain | State::Device | State::Cached, _) => 2 * data.subjects as u64 * subject,
+            (State::Half, _) => data.subjects as u64 * subject / 2,
             // Three subjects are more than the threads work on, and fewer than there are.
             (State::Cold, _) if whole => 3 * subject,
             // Random patches share nothing worth keeping.

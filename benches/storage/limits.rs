@@ -24,8 +24,10 @@ pub(crate) fn of<'a>(
     data: &'a Data,
     case: &'a Case,
 ) -> Option<(&'static str, Measure<'a>)> {
-    if case.state == State::Cold {
-        return decode::of(options, data, case);
+    match case.state {
+        State::Cold => return decode::of(options, data, case),
+        State::Half => return half(options, data, case),
+        State::Plain | State::Device | State::Cached => {}
     }
     let (name, run): (_, OnThread) = match (case.task, case.state) {
         (Task::Patches, State::Device) => ("streaming gather", gather::<Streaming>),
@@ -34,6 +36,14 @@ pub(crate) fn of<'a>(
         (Task::Assembly, _) => ("gather + add", add),
     };
     Some((name, Box::new(move |seconds| on_threads(options, |number| run(options, data, number, seconds)))))
+}
+
+/// Every other sample decoded, the rest copied.
+fn half<'a>(options: &'a Options, data: &'a Data, case: &'a Case) -> Option<(&'static str, Measure<'a>)> {
+    let (_, inflate) = decode::of(options, data, case)?;
+    let copy = |seconds| on_threads(options, |number| copy(options, data, number, seconds));
+    let both = move |seconds: f64| 2.0 / (1.0 / inflate(seconds / 2.0) + 1.0 / copy(seconds / 2.0));
+    Some(("half inflate + copy", Box::new(both)))
 }
 
 /// The sum of what some threads reach at once.

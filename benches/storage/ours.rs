@@ -129,8 +129,13 @@ impl<'a> Ours<'a> {
                 samples += self.assemble(&loader, &assembler, &mut volume).1;
             }
         } else {
-            // Slices of a volume come in bursts where it is decoded by layers: whole volumes are counted.
-            let unit = if self.case.task == Task::Slices { self.data.volume[0] } else { self.options.batch };
+            // Slices of a volume come in bursts where it is decoded by layers: whole volumes are counted, and whole
+            // epochs where some of them are kept, from the second one on.
+            let unit = match (self.case.task, self.case.state) {
+                (Task::Slices, State::Half) => self.data.volume[0] * self.data.subjects,
+                (Task::Slices, _) => self.data.volume[0],
+                _ => self.options.batch,
+            };
             let warm = (WARM_BATCHES * self.options.batch).max(unit);
             let mut passed = 0;
             while passed < warm {

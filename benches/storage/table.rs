@@ -55,6 +55,7 @@ impl Row {
             State::Plain => "",
             State::Device => ", for a device",
             State::Cold => ", cold",
+            State::Half => ", half cached",
             State::Cached => ", cached",
         };
         Self {
