@@ -64,6 +64,32 @@ TEST(the_iterator_can_be_driven_by_hand) {
     CHECK(++at == range.end());
 }
 
+TEST(a_loop_over_an_epoch_does_not_go_on_with_another_one) {
+    voxfeed::dataset data = check::subjects(3);
+    voxfeed::loader loader = whole(data);
+    std::size_t outer = 0;
+    std::size_t inner = 0;
+    const auto nested = [&] {
+        for (auto &batch : loader.epoch(0)) {
+            outer += batch.size();
+            for (auto &other : loader.epoch(1)) {
+                inner += other.size();
+            }
+        }
+    };
+    CHECK_THROWS(VXF_STATUS_ERR_STATE, nested());
+    CHECK(outer == 1 && inner == 3);
+    auto range = loader.epoch(2);
+    auto at = range.begin();
+    loader.load_state(loader.save_state());
+    CHECK_THROWS(VXF_STATUS_ERR_STATE, ++at);
+    std::size_t rest = 0;
+    for (auto &batch : loader.batches()) {
+        rest += batch.size();
+    }
+    CHECK(rest == 2);
+}
+
 TEST(a_batch_that_is_moved_out_of_the_loop_stays) {
     voxfeed::dataset data = check::subjects(3);
     voxfeed::loader_options options;

@@ -75,6 +75,8 @@ class transform {
 class loader;
 
 /// The batches that a loader has yet to give in this epoch: what a range-based for loop runs over, once.
+///
+/// Once the loader is begun anew, by epoch(), start() or load_state(), going on with it is ERR_STATE.
 class batches {
   public:
     /// Stands on a batch; an input iterator.
@@ -103,7 +105,7 @@ class batches {
         batches *range_ = nullptr;
     };
 
-    explicit batches(loader &from) noexcept : from_(&from) {}
+    inline explicit batches(loader &from) noexcept;
     batches(const batches &) = delete;
     batches &operator=(const batches &) = delete;
 
@@ -112,6 +114,8 @@ class batches {
 
   private:
     loader *from_;
+    /// How often the loader had been begun when this was made.
+    std::uint64_t begun_;
     batch current_;
 };
 
@@ -186,7 +190,10 @@ class loader {
     voxfeed::batches batches() noexcept { return voxfeed::batches(*this); }
 
     /// Begins an epoch, 0 being the first; a running one is given up.
-    void start(std::uint64_t epoch) { detail::check(vxf_loader_start(get(), epoch)); }
+    void start(std::uint64_t epoch) {
+        ++begun_;
+        detail::check(vxf_loader_start(get(), epoch));
+    }
 
     /// The number of batches of an epoch on this rank.
     std::uint64_t size() const {
@@ -242,7 +249,10 @@ class loader {
     /// Goes back to a saved place; batches() then continues exactly there.
     ///
     /// Errors: ERR_ARGUMENT where the state is damaged or belongs to another dataset, sampler, seed or share.
-    void load_state(const std::string &state) { detail::check(vxf_loader_load_state(get(), state.c_str())); }
+    void load_state(const std::string &state) {
+        ++begun_;
+        detail::check(vxf_loader_load_state(get(), state.c_str()));
+    }
 
     /// What the loader has done since it was made: batches, samples, bytes, waits.
     vxf_loader_stats stats() const {
@@ -256,13 +266,23 @@ class loader {
     vxf_loader *get() noexcept { return handle_.get(); }
 
   private:
+    friend class voxfeed::batches;
+
     detail::owned<vxf_loader, vxf_loader_free> handle_;
+    std::uint64_t begun_ = 0;
 };
+
+inline batches::batches(loader &from) noexcept : from_(&from), begun_(from.begun_) {}
 
 inline batches::iterator &batches::iterator::operator++() {
     // A loop that an error leaves must not find its end behind it, hence the order.
     batches *range = range_;
     range_ = nullptr;
+    if (range->from_->begun_ != range->begun_) {
+        detail::fail(error(VXF_STATUS_ERR_STATE,
+                           "the loader was begun anew, by epoch, start or load_state, within a loop over its batches: "
+                           "two epochs at a time need another loader"));
+    }
     if (range->from_->next(range->current_)) {
         range_ = range;
     }
