@@ -112,7 +112,7 @@ pub(super) struct Ready {
     pub(super) samples: Vec<Sample>,
     pub(super) extents: Vec<usize>,
     pub(super) error: Option<Error>,
-    /// The subjects that are done with.
+    /// What of the subjects is done with.
     pub(super) passed: Vec<Passed>,
 }
 

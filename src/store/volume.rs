@@ -236,8 +236,8 @@ pub trait Volume: Send + Sync + std::fmt::Debug {
         Ok(false)
     }
 
-    /// Notes that what is kept for a window, and for the rest of it not needed, is wanted again after all else that is
-    /// kept; nothing depends on it but time.
+    /// Notes that what is kept of a part, but for what the rest needs as well, is wanted again after all else that is kept;
+    /// nothing depends on it but time.
     fn pass(&self, _part: &Window, _rest: Option<&Window>) {}
 
     /// The parts that are decoded as a whole and kept; none where voxels are read as they are stored.

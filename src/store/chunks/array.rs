@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::store::chunks::arrangement::Arrangement;
+use crate::store::chunks::asked::Asked;
 use crate::store::chunks::grid::{Grid, MAX_RANK, Overlap, Piece};
 use crate::store::chunks::layers::{LAYER_BYTES, Layers};
 use crate::store::chunks::source::{Found, Source, Voxels};
@@ -28,6 +29,7 @@ pub(in crate::store) struct ChunkedArray<S> {
     pub(super) decoded: Arc<Decoded>,
     /// The layers that its pieces are joined to.
     pub(super) layers: Option<Layers>,
+    asked: Asked,
     pub(super) source: S,
 }
 
@@ -42,7 +44,7 @@ impl<S: Source> ChunkedArray<S> {
         let arrangement = Arrangement::of(&grid, header.dtype, swapped);
         let layers = Layers::of(&grid, &header, arrangement, LAYER_BYTES);
         let (number, decoded) = (decoded.number(), Arc::clone(decoded));
-        Self { header, grid, swapped, fill, number, decoded, layers, source }
+        Self { header, grid, swapped, fill, number, decoded, layers, asked: Asked::default(), source }
     }
 
     fn piece_bytes(&self) -> Result<usize> {
@@ -244,6 +246,9 @@ impl<S: Source> Volume for ChunkedArray<S> {
 
     fn will_need(&self, window: &Window) {
         // A hint: what cannot be had is told when it is read.
+        if self.grid.span(window).is_ok_and(|span| self.asked.again(span)) {
+            return;
+        }
         let _ = self.grid.visit(window, |piece, _| {
             if !self.holds(piece) {
                 self.source.will_need(piece);

@@ -79,7 +79,7 @@ impl Piece {
 }
 
 /// The pieces that a window touches: the first and the last one along each axis as stored.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Span([(usize, usize); MAX_RANK]);
 
 impl Span {

@@ -5,6 +5,7 @@
 
 mod arrangement;
 mod array;
+mod asked;
 mod grid;
 mod layers;
 mod source;
