@@ -132,7 +132,7 @@ fn no_byte_depends_on_the_cache_the_threads_or_who_reads_the_batch() {
 /// A dataset of as many arrays in compressed chunks, six to a subject.
 fn chunked(path: &Path, subjects: usize, cache_bytes: u64) -> Dataset {
     let context = Context::new(OpenOptions { cache_bytes, ..OpenOptions::default() });
-    let mut dataset = Dataset::in_context(context.clone());
+    let mut dataset = Dataset::in_context(context);
     let file = hdf5::File::create(path).unwrap();
     for number in 0..subjects {
         let voxels: Vec<i16> = (0..10 * 12 * 14).map(|k| (k * 7 + number * 1000) as i16).collect();
@@ -140,14 +140,25 @@ fn chunked(path: &Path, subjects: usize, cache_bytes: u64) -> Dataset {
         builder.create(&*format!("s{number}")).unwrap().write_raw(&voxels).unwrap();
     }
     drop(file);
-    for number in 0..subjects {
-        let choice = Choice { inner: Some(format!("s{number}")), ..Choice::default() };
-        let mut subject = Subject::new(format!("s{number}"));
-        let entry = Entry::new("image", volume(path, &choice, &context).unwrap());
-        subject.add("images", entry, GeometryCheck::Strict).unwrap();
-        dataset.add_subject(subject).unwrap();
-    }
+    (0..subjects).for_each(|number| add(&mut dataset, path, &format!("s{number}")));
     dataset
+}
+
+/// Adds an array of a file, which has no channels, as a subject.
+fn add(dataset: &mut Dataset, path: &Path, name: &str) {
+    let choice = Choice { inner: Some(name.to_owned()), channel: ChannelPlace::None };
+    let entry = Entry::new("image", volume(path, &choice, dataset.context()).unwrap());
+    let mut subject = Subject::new(name);
+    subject.add("images", entry, GeometryCheck::Strict).unwrap();
+    dataset.add_subject(subject).unwrap();
+}
+
+/// A loader of batches in order, with nothing in its cache.
+fn in_order(dataset: &Dataset, rule: Arc<dyn Rule>, (batch_size, threads): (usize, usize)) -> Loader {
+    dataset.context().decoded.clear();
+    let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), rule).unwrap());
+    let epoch = EpochOptions { batch_size, ..EpochOptions::default() };
+    Loader::new(sampler, LoaderOptions { epoch, threads, ..LoaderOptions::default() }).unwrap()
 }
 
 /// What was not in the cache in each of four epochs, all batches of which have the expected bytes.
@@ -176,11 +187,7 @@ fn of_subjects_that_are_read_in_order_the_first_ones_are_there_in_the_next_epoch
     {
         let mut expected: Option<Vec<u8>> = None;
         for threads in [1, 2, 8] {
-            dataset.context().decoded.clear();
-            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), Arc::new(Whole)).unwrap());
-            let epoch = EpochOptions { batch_size: 1, ..EpochOptions::default() };
-            let options = LoaderOptions { epoch, threads, ..LoaderOptions::default() };
-            let loader = Loader::new(sampler, options).unwrap();
+            let loader = in_order(&dataset, Arc::new(Whole), (1, threads));
             let missed = missed_in_epochs(&loader, &mut expected);
             assert_eq!(missed[0], SUBJECTS as u64 * parts);
             // Of seven that fit, three are under way and one has just been.
@@ -209,19 +216,12 @@ fn of_a_volume_that_does_not_fit_the_first_part_is_there_in_the_next_epoch() {
     ];
     for (name, rule) in rules {
         let context = Context::new(OpenOptions { cache_bytes: half, ..OpenOptions::default() });
-        let mut dataset = Dataset::in_context(context.clone());
-        let choice = Choice { inner: Some(name.to_owned()), channel: ChannelPlace::None };
-        let mut subject = Subject::new("s");
-        let entry = Entry::new("image", volume(file.path(), &choice, &context).unwrap());
-        subject.add("images", entry, GeometryCheck::Strict).unwrap();
-        dataset.add_subject(subject).unwrap();
+        let mut dataset = Dataset::in_context(context);
+        add(&mut dataset, file.path(), name);
+        let mut expected = None;
         for threads in [1, 2, 8] {
-            dataset.context().decoded.clear();
-            let sampler = Arc::new(Sampler::new(Arc::new(dataset.clone()), Arc::clone(&rule)).unwrap());
-            let epoch = EpochOptions { batch_size: 2, ..EpochOptions::default() };
-            let loader =
-                Loader::new(sampler, LoaderOptions { epoch, threads, ..LoaderOptions::default() }).unwrap();
-            let missed = missed_in_epochs(&loader, &mut None);
+            let loader = in_order(&dataset, Arc::clone(&rule), (2, threads));
+            let missed = missed_in_epochs(&loader, &mut expected);
             assert!(missed[0] >= chunks, "{missed:?}");
             // What is read ahead of the batch that was lent lies in a quarter of the chunks at most.
             let most = chunks / 2 + chunks / 4;

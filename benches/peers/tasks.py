@@ -31,8 +31,7 @@ class Data:
 
     def byte_len(self):
         """The bytes of all voxels as stored, decoded."""
-        stored = numpy.dtype({"f32": "f4", "i16": "i2", "u8": "u1"}[self.about["dtype"]]).itemsize
-        return self.subjects * int(numpy.prod(self.volume)) * (self.channels * stored + 1)
+        return sum(numpy.load(path, mmap_mode="r").nbytes for path in self.images + self.labels)
 
     def of(self, *parts):
         return os.path.join(self.folder, *parts)

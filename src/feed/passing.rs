@@ -17,8 +17,8 @@ pub(super) struct Passed {
 pub(super) struct Passing {
     /// The subject of the last one, where more of it are to come.
     subject: Option<usize>,
-    /// Up to where it has been passed.
-    front: Option<(usize, i64)>,
+    /// The axis and the position up to which it has been passed: nothing of it at 0.
+    front: (usize, i64),
 }
 
 impl Passing {
@@ -34,8 +34,8 @@ impl Passing {
         let subjects = samples.iter().map(|sample| Some(sample.subject));
         for subject in subjects.chain([next.map(|sample| sample.subject)]) {
             if self.subject != subject {
-                passed.extend(self.advance((0, i64::MAX)));
-                *self = Self { subject, front: None };
+                passed.extend(self.advance((self.front.0, i64::MAX)));
+                *self = Self { subject, front: (0, 0) };
             }
         }
         passed.extend(next.and_then(|next| self.advance(plan.sampler().front(&next)?)));
@@ -44,12 +44,8 @@ impl Passing {
 
     /// What of the subject is passed when no further sample of it begins before a front.
     fn advance(&mut self, (axis, to): (usize, i64)) -> Option<Passed> {
-        let subject = self.subject?;
-        let (axis, from) = match self.front {
-            Some((along, from)) if along == axis || to == i64::MAX => (along, from),
-            _ => (axis, 0),
-        };
-        self.front = Some((axis, to));
+        let before = std::mem::replace(&mut self.front, (axis, to));
+        let (from, subject) = (if before.0 == axis { before.1 } else { 0 }, self.subject?);
         (from < to).then_some(Passed { subject, axis, from, to })
     }
 }

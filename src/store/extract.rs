@@ -196,8 +196,8 @@ impl Reader {
     pub fn pass(&mut self, entries: &[Entry], axis: usize, (from, to): (i64, i64)) {
         for (first, channels) in joined(entries) {
             let mut window = |from, to| {
-                let slab = Region::slab(first.shape().ok()?, axis, (from, to))?;
-                self.window((first, channels), &slab, Padding::Zero).ok()?.0
+                let part = Region::whole(first.shape().ok()?).between(axis, (from, to))?;
+                self.window((first, channels), &part, Padding::Zero).ok()?.0
             };
             if let Some(part) = window(from, to) {
                 first.volume().pass(&part, window(to, i64::MAX).as_ref());

@@ -40,20 +40,6 @@ impl Region {
         Self { offset: [0; MAX_AXES], shape }
     }
 
-    /// What of a whole volume of this shape lies between two positions on an axis; nothing where it has no voxel.
-    pub fn slab(shape: Shape, axis: usize, (from, to): (i64, i64)) -> Option<Self> {
-        let (mut offset, mut extents) = ([0; MAX_AXES], [0; MAX_AXES]);
-        for (slot, &extent) in extents.iter_mut().zip(shape.extents()) {
-            *slot = extent;
-        }
-        let (start, extent) = (offset.get_mut(axis)?, extents.get_mut(axis)?);
-        *start = from.max(0);
-        *extent = usize::try_from(to.min(i64::try_from(*extent).ok()?).checked_sub(*start)?).ok()?;
-        let empty = *extent == 0 || axis >= shape.ndim();
-        let shape = Shape::new(extents.get(..shape.ndim())?).ok().filter(|_| !empty)?;
-        Self::new(offset.get(..shape.ndim())?, shape).ok()
-    }
-
     /// The first voxel, slowest axis first.
     pub fn offset(&self) -> &[i64] {
         self.offset.get(..self.shape.ndim()).unwrap_or_default()
@@ -77,6 +63,20 @@ impl Region {
                     && start.unsigned_abs() as usize <= size
                     && extent <= size - start.unsigned_abs() as usize
             })
+    }
+
+    /// The part that lies between two positions on an axis; nothing where that has no voxel.
+    pub fn between(&self, axis: usize, (from, to): (i64, i64)) -> Option<Region> {
+        let (mut offset, mut extents) = (self.offset, [0; MAX_AXES]);
+        for (slot, &extent) in extents.iter_mut().zip(self.shape.extents()) {
+            *slot = extent;
+        }
+        let (start, extent) = (offset.get_mut(axis)?, extents.get_mut(axis)?);
+        let (low, high) = (from.max(*start), to.min(*start + *extent as i64));
+        let len = usize::try_from(high.checked_sub(low)?).ok().filter(|&len| len > 0)?;
+        (*start, *extent) = (low, len);
+        let shape = Shape::new(extents.get(..self.shape.ndim())?).ok()?;
+        Some(Region { offset, shape })
     }
 
     /// The part that lies inside a volume of this shape; its shape has a zero where none does.
@@ -113,6 +113,20 @@ impl std::fmt::Debug for Region {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_between_two_positions_is_as_wide_as_the_region_elsewhere() {
+        let region = Region::new(&[-2, 3], Shape::new(&[5, 5]).unwrap()).unwrap();
+        let between = |axis, from, to| region.between(axis, (from, to)).map(|part| part.to_string());
+        assert_eq!(between(0, 0, 2).unwrap(), "[0:2, 3:8]");
+        assert_eq!(between(0, i64::MIN, i64::MAX).unwrap(), "[-2:3, 3:8]");
+        assert_eq!(between(1, 7, i64::MAX).unwrap(), "[-2:3, 7:8]");
+        for (axis, from, to) in
+            [(0, 3, 9), (0, i64::MAX, i64::MAX), (1, 5, 5), (1, 6, 5), (2, 0, 1), (99, 0, 1)]
+        {
+            assert_eq!(between(axis, from, to), None, "{axis} {from} {to}");
+        }
+    }
 
     #[test]
     fn clipping_keeps_what_lies_inside() {

@@ -206,18 +206,11 @@ impl Grid {
         let axis = self.axes.first().ok_or_else(outside)?;
         let (begin, end) = self.slowest(window);
         let (low, high) = (axis.bounds(first as usize).0.max(begin), axis.bounds(last as usize).1.min(end));
-        let len = high.checked_sub(low).filter(|&len| len > 0).ok_or_else(outside)?;
         if self.channel == ChannelPlace::First {
+            let len = high.checked_sub(low).filter(|&len| len > 0).ok_or_else(outside)?;
             return Ok(Window { channel: low, channels: len, ..window.clone() });
         }
-        let (mut offset, mut extents) = ([0i64; MAX_AXES], [0usize; MAX_AXES]);
-        for ((slot, extent), axis) in offset.iter_mut().zip(&mut extents).zip(window.region.axes()) {
-            (*slot, *extent) = axis;
-        }
-        (offset[0], extents[0]) = (low as i64, len);
-        let ndim = window.region.shape().ndim();
-        let shape = Shape::new(extents.get(..ndim).unwrap_or_default())?;
-        let region = Region::new(offset.get(..ndim).unwrap_or_default(), shape)?;
+        let region = window.region.between(0, (low as i64, high as i64)).ok_or_else(outside)?;
         Ok(Window { region, ..window.clone() })
     }
 
