@@ -399,7 +399,8 @@ typedef struct {
     int32_t reserved;
     /**
      * The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
-     * Of what comes in order, epoch after epoch, the first part stays where not all fits.
+     * Of what comes in order, epoch after epoch, a part stays where not all fits: as much as is not needed for the
+     * batches under way and ahead.
      */
     uint64_t cache_bytes;
     /**

@@ -886,8 +886,8 @@ class Dataset(_Object):
     add_subject, add_file and add_array. Only headers are read until voxels are asked for.
 
     Options: io ("auto", "positional", "map"), geometry ("strict", "shape"), cache_bytes (of decoded volumes and
-    chunks; 0, the default, is 2 GiB; of what comes in order, epoch after epoch, the first part stays where not all
-    fits), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index
+    chunks; 0, the default, is 2 GiB; of what comes in order, epoch after epoch, a part stays where not all fits:
+    as much as is not needed for the batches under way and ahead), orient ("RAS", "LPS", ...: fastest axis first; None as stored), seek_index
     ("auto", "never", "always": which deflated volumes are inflated slab by slab), index_place ("auto", "beside"),
     index_folder (where their indexes are kept).
     Subjects are given by number or id.

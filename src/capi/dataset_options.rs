@@ -88,7 +88,8 @@ pub struct vxf_dataset_options {
     /// Room, 0.
     pub reserved: i32,
     /// The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
-    /// Of what comes in order, epoch after epoch, the first part stays where not all fits.
+    /// Of what comes in order, epoch after epoch, a part stays where not all fits: as much as is not needed for the
+    /// batches under way and ahead.
     pub cache_bytes: u64,
     /// The orientation to see all volumes in, as three letters, fastest axis first: "RAS", "LPS"; NULL as
     /// stored.

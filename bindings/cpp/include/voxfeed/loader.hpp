@@ -280,8 +280,8 @@ inline batches::iterator &batches::iterator::operator++() {
     range_ = nullptr;
     if (range->from_->begun_ != range->begun_) {
         detail::fail(error(VXF_STATUS_ERR_STATE,
-                           "the loader was begun anew, by epoch, start or load_state, within a loop over its batches: "
-                           "two epochs at a time need another loader"));
+                           "the loader was begun anew, by epoch, start or load_state, after these batches were made: "
+                           "iterate over what epoch() gave last; two epochs at a time need another loader"));
     }
     if (range->from_->next(range->current_)) {
         range_ = range;

@@ -119,7 +119,8 @@ struct dataset_options {
     voxfeed::io io = voxfeed::io::automatic;
     voxfeed::geometry geometry = voxfeed::geometry::strict;
     /// The bytes of decoded chunks (HDF5, .b2nd, Zarr) and volumes (.nii.gz, deflated .npz) that are kept; 0 is 2 GiB.
-    /// Of what comes in order, epoch after epoch, the first part stays where not all fits.
+    /// Of what comes in order, epoch after epoch, a part stays where not all fits: as much as is not needed for the
+    /// batches under way and ahead.
     std::uint64_t cache_bytes = 0;
     /// The orientation to see all volumes in, "RAS", "LPS", fastest axis first; empty as stored.
     std::string orient{};
