@@ -116,7 +116,7 @@ static void released_in_a_capture(vxf_device device) {
     vxf_batch_release(batch);
     CHECK(standin_captured(stream) == 0);
     OK(vxf_loader_start(loader, 0));
-    CHECK(standin_await_blocked("cuCtxSynchronize", STANDIN_ALL) && !late.ran);
+    CHECK(standin_await_blocked("cuCtxSynchronize") && !late.ran);
     standin_open(gate);
     for (number = 0; number < BATCHES; number++) {
         batch = next_batch(loader);

@@ -109,7 +109,7 @@ static void refused_records(vxf_device device) {
     standin_fail("cuEventRecord", 0, CUDA_ERROR_INVALID_HANDLE);
     vxf_batch_release(batch);
     standin_fail("cuEventRecord", 0, CUDA_SUCCESS);
-    CHECK(standin_await_blocked("cuCtxSynchronize", STANDIN_ALL));
+    CHECK(standin_await_blocked("cuCtxSynchronize"));
     CHECK(standin_calls("cuCtxSynchronize", 0) > calls && !seen.ran);
     standin_open(gate);
     third = next_batch(loader);
@@ -126,7 +126,7 @@ static void refused_records(vxf_device device) {
 }
 
 static void *open_when_waited_for(void *gate) {
-    CHECK(standin_await_blocked("cuCtxSynchronize", STANDIN_ALL));
+    CHECK(standin_await_blocked("cuCtxSynchronize"));
     standin_open(*(uint64_t *)gate);
     return NULL;
 }

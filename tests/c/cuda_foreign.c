@@ -20,7 +20,7 @@ static void late_user(vxf_device device, CUcontext context, CUstream stream, voi
     compare_on(context, stream, first, all, 0, 0, &late);
     release(first);
     if (device == VXF_DEVICE_CUDA_HOST) {
-        CHECK(standin_await_blocked("cuEventSynchronize", STANDIN_ALL));
+        CHECK(standin_await_blocked("cuEventSynchronize"));
     } else {
         third = next_batch(loader);
         CHECK(standin_settle());

@@ -31,7 +31,7 @@ static void fillers_wait_for_users(void) {
     vxf_batch_release(first);
     second = next_batch(loader);
     CHECK(memcmp(tensor_of(second, 0).data, all->bytes[1][0], bytes) == 0);
-    CHECK(standin_await_blocked("cuEventSynchronize", STANDIN_ALL));
+    CHECK(standin_await_blocked("cuEventSynchronize"));
     standin_let(UPLOADS, STANDIN_ALL);
     standin_finish(context, stream);
     CHECK(memcmp((void *)memory, all->bytes[0][0], bytes) == 0);

@@ -75,7 +75,7 @@ static void fillers_wait_for_copies(void) {
             compare_on(context, stream, batch, all, number, category, &seen[number][category]);
         vxf_batch_release(batch);
     }
-    CHECK(standin_await_blocked(UPLOADS, before + 3 * CATEGORIES));
+    CHECK(standin_await_calls_or_blocked(UPLOADS, before + 3 * CATEGORIES));
     standin_let(UPLOADS, STANDIN_ALL);
     standin_finish(context, stream);
     for (number = 0; number < 2; number++)

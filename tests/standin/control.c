@@ -21,7 +21,6 @@ const char *const function_names[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NAME)};
 static const int function_needs[FUNCTIONS] = {DRIVER_FUNCTIONS(FUNCTION_NEEDS)};
 
 script scripts[FUNCTIONS];
-int blocked_threads;
 int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 uint64_t most_pinned = (uint64_t)1 << 30, most_on_device = (uint64_t)1 << 30;
 
@@ -215,12 +214,20 @@ static int await_count(uint64_t (*now)(const char *, long), const char *part, ui
 int standin_await_calls(const char *part, uint64_t count) { return await_count(calls_now, part, count); }
 int standin_await_runs(const char *part, uint64_t count) { return await_count(runs_now, part, count); }
 
-static uint64_t calls_or_blocked(const char *part, long unused) {
+static uint64_t blocked_now(const char *function, long unused) {
     (void)unused;
-    return blocked_threads > 0 ? STANDIN_ALL : calls_now(part, 0);
+    return scripts[number_of(function, strlen(function))].blocked;
 }
 
-int standin_await_blocked(const char *part, uint64_t count) { return await_count(calls_or_blocked, part, count); }
+int standin_await_blocked(const char *function) { return await_count(blocked_now, function, 1); }
+
+static uint64_t calls_or_blocked(const char *part, long unused) {
+    return blocked_now("cuEventSynchronize", unused) ? STANDIN_ALL : calls_now(part, 0);
+}
+
+int standin_await_calls_or_blocked(const char *part, uint64_t count) {
+    return await_count(calls_or_blocked, part, count);
+}
 
 int standin_settle(void) {
     struct timespec until = deadline();

@@ -76,10 +76,10 @@ CUresult cuEventSynchronize(CUevent event) {
     if (result == CUDA_SUCCESS && event->captured) result = CUDA_ERROR_CAPTURED_EVENT;
     if (result == CUDA_SUCCESS && !ignored_synchronizations) {
         generation = event->recorded;
-        blocked_threads++;
+        scripts[AT_cuEventSynchronize].blocked++;
         pthread_cond_broadcast(&standin_turn);
         while (event->reached < generation && !event->context->broken) pthread_cond_wait(&standin_turn, &standin_lock);
-        blocked_threads--;
+        scripts[AT_cuEventSynchronize].blocked--;
         result = event->context->broken;
     }
     return leave(result);

@@ -72,7 +72,7 @@ typedef struct {
 typedef struct {
     uint64_t allowed, reached;
     int held;
-    uint64_t fail_at, run_fail_at, called, run;
+    uint64_t fail_at, run_fail_at, called, run, blocked;
     CUresult failure, run_failure;
 } script;
 
@@ -85,7 +85,6 @@ extern struct CUstream_st streams[STREAMS];
 extern struct CUevent_st events[EVENTS];
 extern block blocks[BLOCKS];
 extern uint64_t most_pinned, most_on_device;
-extern int blocked_threads;
 extern int ignored_waits, ignored_retires, ignored_synchronizations, ignored_modes;
 
 /* Calls: `enter` locks, counts and logs, and says why the call fails, if it does; `leave` unlocks. */

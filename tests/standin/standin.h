@@ -40,8 +40,11 @@ uint64_t standin_runs(const char *part);
 int standin_await_calls(const char *part, uint64_t count);
 int standin_await_runs(const char *part, uint64_t count);
 
-/* Waits until a thread waits in a *Synchronize for what has not happened, or there are so many calls. */
-int standin_await_blocked(const char *part, uint64_t count);
+/* Waits until a thread waits in this function for what has not happened. */
+int standin_await_blocked(const char *function);
+
+/* Waits until a thread waits for an event, or there are so many calls. */
+int standin_await_calls_or_blocked(const char *part, uint64_t count);
 
 /* Waits until every stream is idle or waits for something; 0 where that takes 60 seconds. */
 int standin_settle(void);

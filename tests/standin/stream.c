@@ -218,13 +218,13 @@ CUresult cuStreamQuery(CUstream stream) {
     return leave(result);
 }
 
-/* Until the stream has run what is in it now. */
-static CUresult await_stream(CUstream stream) {
+/* Until the stream has run what is in it now; the waiting thread is in this function. */
+static CUresult await_stream(CUstream stream, int function) {
     uint64_t until = last_number;
-    blocked_threads++;
+    scripts[function].blocked++;
     pthread_cond_broadcast(&standin_turn);
     while (stream->first && stream->first->number <= until) pthread_cond_wait(&standin_turn, &standin_lock);
-    blocked_threads--;
+    scripts[function].blocked--;
     return stream->context->broken;
 }
 
@@ -233,7 +233,7 @@ CUresult cuStreamSynchronize(CUstream stream) {
     if (result == CUDA_SUCCESS && !(stream = resolve(stream, current()))) result = CUDA_ERROR_INVALID_HANDLE;
     if (result == CUDA_SUCCESS && stream->capture)
         result = break_capture(stream, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "its stream is waited for");
-    if (result == CUDA_SUCCESS) result = await_stream(stream);
+    if (result == CUDA_SUCCESS) result = await_stream(stream, AT_cuStreamSynchronize);
     return leave(result);
 }
 
@@ -244,7 +244,7 @@ CUresult cuCtxSynchronize(void) {
     if (result == CUDA_SUCCESS && is_capturing(context, 0))
         result = break_capture(NULL, CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED, "its context is waited for");
     for (k = 0; k < STREAMS && result == CUDA_SUCCESS; k++)
-        if (streams[k].alive && streams[k].context == context) result = await_stream(&streams[k]);
+        if (streams[k].alive && streams[k].context == context) result = await_stream(&streams[k], AT_cuCtxSynchronize);
     return leave(result);
 }
 
@@ -277,7 +277,7 @@ void standin_do(CUcontext context, CUstream stream, void (*work)(void *), void *
 
 void standin_finish(CUcontext context, CUstream stream) {
     pthread_mutex_lock(&standin_lock);
-    if ((stream = resolve(stream, context))) await_stream(stream);
+    if ((stream = resolve(stream, context))) await_stream(stream, AT_cuStreamSynchronize);
     pthread_cond_broadcast(&standin_turn);
     pthread_mutex_unlock(&standin_lock);
 }
