@@ -773,7 +773,7 @@ void vxf_sampler_free(vxf_sampler *sampler);
 /**
  * A chain of steps that is applied to every sample, in order, in the row of its batch.
  *
- * It is written as a JSON list of objects, each with a "name", a "category" and its own parameters:
+ * It is written as a JSON list of objects, each with a "name", a "category" and its own parameters, or as one:
  *
  *   {"name": "cast", "category": C, "dtype": "f32", "fit": "exact" | "saturate"}
  *   {"name": "scale", "category": C, "slope": a, "offset": b}              x * a + b

@@ -1169,7 +1169,7 @@ class Transform(_Object):
     def __init__(self, steps):
         handle = _Handle(_Transform, _lib.transform_free)
         if not isinstance(steps, _WORD):
-            steps = json.dumps([steps] if isinstance(steps, dict) else list(steps))
+            steps = json.dumps(steps if isinstance(steps, dict) else list(steps))
         _lib.transform_parse(_encoded(steps, "steps"), byref(handle.pointer))
         self._handle = handle
 

@@ -38,7 +38,7 @@ impl Groups {
     /// `Argument` where they are longer than [`MOST_GROUPED`].
     pub(super) fn new(window: u32) -> Result<Self> {
         if window > MOST_GROUPED {
-            let text = format!("group window is {window}, expected at most {MOST_GROUPED}");
+            let text = format!("group_window is {window}, expected at most {MOST_GROUPED}");
             return Err(Error::argument(text));
         }
         Ok(Self { window: u64::from(window), known: Mutex::default() })

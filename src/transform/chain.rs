@@ -1,4 +1,4 @@
-//! A chain of steps as text: a JSON list of objects with a name, a category and parameters.
+//! A chain of steps as text: a JSON list of objects with a name, a category and parameters, or one of them.
 
 use serde_json::{Map, Value};
 
@@ -47,8 +47,10 @@ impl Chain {
     pub fn parse(json: &str) -> Result<Self> {
         let value: Value = serde_json::from_str(json)
             .map_err(|cause| Error::argument(format!("the transform is not JSON: {cause}")))?;
-        let Value::Array(list) = value else {
-            return Err(Error::argument("the transform is not a JSON list of steps"));
+        let list = match value {
+            Value::Array(list) => list,
+            one @ Value::Object(_) => vec![one],
+            _ => return Err(Error::argument("the transform is neither a JSON list of steps nor one step")),
         };
         let step = |(number, value): (usize, &Value)| {
             Object::new(value)
@@ -234,10 +236,17 @@ mod tests {
     }
 
     #[test]
+    fn one_step_needs_no_list() {
+        let step = r#"{"name": "scale", "category": "images", "slope": 2}"#;
+        assert_eq!(Chain::parse(step).unwrap(), Chain::parse(&format!("[{step}]")).unwrap());
+    }
+
+    #[test]
     fn what_is_unknown_is_named_with_what_is_allowed() {
         let cases = [
             ("{", "not JSON"),
-            ("{}", "not a JSON list"),
+            ("7", "neither a JSON list of steps nor one step"),
+            ("{}", "step 0: \"name\" is missing"),
             (
                 r#"[{"name": "blur", "category": "c"}]"#,
                 "step 0: name \"blur\" is unknown: expected one of cast",
