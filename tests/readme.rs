@@ -21,6 +21,8 @@ fn the_loops_in_the_readme_are_the_examples() -> Result<(), Box<dyn Error>> {
     let shown = [
         ("cpp", "bindings/cpp/examples/first_loop/main.cpp"),
         ("python", "bindings/python/examples/first_loop.py"),
+        ("julia", "bindings/julia/examples/first_loop.jl"),
+        ("matlab", "bindings/matlab/examples/first_loop.m"),
     ];
     for (language, example) in shown {
         assert_eq!(block(&readme, language), Some(read(example)?.as_str()), "{example}");

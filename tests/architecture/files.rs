@@ -7,7 +7,8 @@ use crate::tree::{File, crate_files, top, written_files};
 
 const MOST_LINES: usize = 500;
 
-const LONG_BY_NATURE: [&str; 2] = ["include/voxfeed.h", "bindings/python/voxfeed.py"];
+const LONG_BY_NATURE: [&str; 3] =
+    ["include/voxfeed.h", "bindings/python/voxfeed.py", "bindings/julia/VoxFeed/src/lib.jl"];
 
 const EMPTY_NAMES: [&str; 7] = ["common", "util", "utils", "helpers", "misc", "types", "manager"];
 

@@ -8,10 +8,11 @@ int main(int count, char **arguments) try {
     options.batch_size = 4;
     options.order = voxfeed::order::shuffled;
     voxfeed::loader loader(patches, options);
-    for (auto &batch : loader.epoch(0)) {
-        const voxfeed::tensor_view images = batch.tensor("images");
-        std::printf("%d patches, voxels of %s\n", int(images.shape(0)), voxfeed::name_of(images.dtype()).c_str());
-    }
+    for (unsigned epoch = 0; epoch < 2; epoch++)
+        for (auto &batch : loader.epoch(epoch)) {
+            const voxfeed::tensor_view images = batch.tensor("images");
+            std::printf("%u: %d patches, %s\n", epoch, int(images.shape(0)), voxfeed::name_of(images.dtype()).c_str());
+        }
 } catch (const voxfeed::error &why) {
     std::fprintf(stderr, "%s\n", why.what());
     return 1;
