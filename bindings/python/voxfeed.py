@@ -1317,16 +1317,17 @@ class Category(object):
 class LoaderStats(collections.namedtuple("LoaderStats", [_field[0] for _field in _LoaderStats._fields_[1:]])):
     """What a loader has done since it was made.
 
-    threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often and how
-    long the next batch was waited for; work_ns: how long all threads together read and transformed; idle_ns: how
-    long all threads together had nothing to do: every batch ready or held, or the epoch over, and so the time until
-    the next begins; held: batches that callers hold now; slots and slot_bytes: those that exist; cache_hits: the
-    look-ups of decoded parts (chunks, inflated volumes) that were found in the dataset's cache, since the loader was
-    made, by all that read it: chunks that have been joined to a layer are looked up as one, and slices that are read
-    together look each part up once, so it depends on batch size and threads; cache_misses: parts that had to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what
-    the threads decode and convert in. slot_bytes, cache_bytes and scratch_bytes together are the memory that a
-    loader has on the host; pinned_bytes is the part of slot_bytes that is pinned, device_bytes lies on the GPU.
-    uploads and upload_bytes: batches sent to it; event_waits: how often a thread waited for it.
+    threads; batches, samples, bytes given out; errors: batches that failed; waits and wait_ns: how often (each 0.2 s of
+    a long wait anew) and how long the next batch was waited for; work_ns: how long all threads together read and
+    transformed; idle_ns: how long all threads together had nothing to do: every batch ready or held, or the epoch over,
+    and so the time until the next begins; held: batches that callers hold now; slots and slot_bytes: those that exist;
+    cache_hits: the look-ups of decoded parts (chunks, inflated volumes) that were found in the dataset's cache, since
+    the loader was made, by all that read it: chunks that have been joined to a layer are looked up as one, and slices
+    that are read together look each part up once, so it depends on batch size and threads; cache_misses: parts that had
+    to be decoded; cache_bytes: what is in the cache now; scratch_bytes: what the threads decode and convert in.
+    slot_bytes, cache_bytes and scratch_bytes together are the memory that a loader has on the host; pinned_bytes is the
+    part of slot_bytes that is pinned, device_bytes lies on the GPU. uploads and upload_bytes: batches sent to it;
+    event_waits: how often a thread waited for it.
     """
 
     __slots__ = ()

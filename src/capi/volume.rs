@@ -36,7 +36,8 @@ pub struct vxf_volume_info {
     pub scale_slope: f64,
     /// See scale_slope.
     pub scale_intercept: f64,
-    /// The step of the last three axes in millimetres, slowest axis first; 1 where the file has no geometry.
+    /// The step of the last three axes in millimetres, slowest axis first; 1 where the file has no geometry. Of a
+    /// volume with fewer axes the first numbers, and columns of the affine, are of those that it lacks.
     pub spacing_mm: [f64; 3],
     /// Four rows of four: maps a voxel index (depth, height, width, 1) to millimetres (right, anterior,
     /// superior, 1). Columns are slowest axis first; nibabel and ITK list them the other way round.

@@ -129,11 +129,12 @@ classdef Loader < voxfeed.internal.Handle
         function given = stats(o)
             % given = stats(): what the loader has done since it was made, as a struct of doubles.
             %
-            % threads; batches, samples, bytes given out; errors: batches that failed; waits, wait_ns: how often and
-            % how long the next batch was waited for; work_ns, idle_ns: how long all threads together worked and had
-            % nothing to do; held: batches that you hold; slots, slot_bytes: those that exist; cache_hits,
-            % cache_misses, cache_bytes: of the dataset's cache of decoded parts; scratch_bytes: what the threads
-            % decode and convert in; pinned_bytes, device_bytes, uploads, upload_bytes, event_waits: of a GPU.
+            % threads; batches, samples, bytes given out; errors: batches that failed; waits, wait_ns: how often (each
+            % 0.1 s of a long wait anew) and how long the next batch was waited for; work_ns, idle_ns: how long all
+            % threads together worked and had nothing to do; held: batches that you hold; slots, slot_bytes: those that
+            % exist; cache_hits, cache_misses, cache_bytes: of the dataset's cache of decoded parts; scratch_bytes: what
+            % the threads decode and convert in; pinned_bytes, device_bytes, uploads, upload_bytes, event_waits: of a
+            % GPU.
             % voxfeed.h says what each one counts.
             given = voxfeed.internal.call('loader_stats', o.own_number());
         end

@@ -27,7 +27,7 @@ struct volume_info {
     /// value = stored * scale_slope + scale_intercept.
     double scale_slope = 1.0;
     double scale_intercept = 0.0;
-    /// The step of the last three axes in millimetres, slowest axis first.
+    /// The step of the last three axes in millimetres, slowest axis first; of fewer axes, the last numbers are theirs.
     std::array<double, 3> spacing_mm{};
     /// Four rows of four: a voxel index (depth, height, width, 1) to millimetres (right, anterior, superior, 1).
     std::array<double, 16> affine{};
