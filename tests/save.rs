@@ -228,3 +228,39 @@ fn a_montage_of_labels_is_coloured_and_impossible_ones_are_refused() {
     let other = column(dense(&[4, 3, 2], 1, DType::U8, &labels), Look::Grey);
     assert_eq!(kind(&[columns[0], other], usual), ErrorKind::Argument);
 }
+
+#[test]
+fn a_montage_tells_label_maps_from_images_of_integers() {
+    let folder = tempfile::tempdir().unwrap();
+    let drawn = |dtype, voxels: &[u8], look| {
+        let path = folder.path().join("look.png");
+        let volume = dense(&[4, 6, 5], 1, dtype, voxels);
+        montage(&path, &[MontageColumn { volume, channel: 0, look, title: "" }], &MontageOptions::default())
+            .unwrap();
+        picture(&path)
+    };
+    let image: Vec<u8> = (0..120i16).flat_map(i16::to_ne_bytes).collect();
+    let labels: Vec<u8> = (0..120u8).map(|k| k / 40).collect();
+    let below: Vec<u8> = (0..120i16).flat_map(|k| (k / 40 - 1).to_ne_bytes()).collect();
+    let few: Vec<u8> = (0..120u8).flat_map(|k| f32::from(k / 40).to_ne_bytes()).collect();
+    for (dtype, voxels, look) in [
+        (DType::I16, &image, Look::Grey),
+        (DType::U8, &labels, Look::Labels),
+        (DType::I16, &below, Look::Grey),
+        (DType::F32, &few, Look::Grey),
+    ] {
+        let found = drawn(dtype, voxels, Look::Auto);
+        assert_eq!(found, drawn(dtype, voxels, look), "{dtype}");
+        let other = if look == Look::Grey { Look::Labels } else { Look::Grey };
+        assert_ne!(found, drawn(dtype, voxels, other), "{dtype}");
+    }
+    let column = MontageColumn {
+        volume: dense(&[4, 6, 5], 1, DType::U8, &labels),
+        channel: 0,
+        look: Look::Auto,
+        title: "",
+    };
+    let error = montage(&folder.path().join("look.jpg"), &[column], &MontageOptions::default()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Argument);
+    assert!(error.message().contains(".png"), "{error}");
+}

@@ -1844,7 +1844,8 @@ def montage(path, columns, **options):
     """Saves a PNG that shows volumes of one shape side by side, and several slices below each other.
 
     columns: arrays (spatial axes) or (channel, three spatial axes), or dicts of a "volume" with a "title", a "look"
-    ("auto", "grey", "labels": in colour over the first grey column) and the "channel" that is drawn.
+    ("auto": labels for integers of at most 64 different values and none below 0, else grey; "grey"; "labels": in colour
+    over the first grey column) and the "channel" that is drawn.
     Options: axis (that is cut across; 0), slices (0: 6), tile_pixels (of a slice's longer side; 0: 240), affine (as
     VolumeInfo's: with it superior, else anterior is up).
     """

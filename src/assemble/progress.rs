@@ -164,7 +164,7 @@ impl Progress {
             Some(Stage::Awaited) => "has no prediction yet",
             None => "does not exist",
         };
-        Err(Error::not_found(format!("subject {subject} {why} in epoch {}", self.epoch)))
+        Err(Error::not_found(format!("this subject {why} in epoch {}", self.epoch)))
     }
 
     /// Counts samples of a subject as added; its last one makes it complete.
@@ -188,7 +188,7 @@ impl Progress {
         match (self.stages.get(subject), self.outstanding.get(subject)) {
             (Some(Stage::Taken), _) => Ok(0),
             (_, Some(&outstanding)) => Ok(outstanding),
-            _ => Err(Error::range(format!("subject {subject} of {}", self.stages.len()))),
+            _ => Err(Error::range(format!("there is no such subject, there are {}", self.stages.len()))),
         }
     }
 
@@ -207,7 +207,7 @@ impl Progress {
             0 => Ok(()),
             left => {
                 let text =
-                    format!("subject {subject} is incomplete: {left} of {expected} samples are outstanding");
+                    format!("this subject is incomplete: {left} of {expected} samples are outstanding");
                 Err(Error::state(text))
             }
         }

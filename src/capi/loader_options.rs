@@ -275,7 +275,7 @@ impl vxf_category {
             other => return Err(place(unknown("padding", other.0))),
         };
         if self.pad_value != 0.0 && padding != Padding::Constant {
-            let text = format!("pad_value is {}, but padding is not VXF_PADDING_CONSTANT", self.pad_value);
+            let text = format!("pad_value is {}, but padding is not constant", self.pad_value);
             return Err(place(Error::argument(text)));
         }
         let fit = match self.fit {

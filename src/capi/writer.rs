@@ -214,7 +214,7 @@ pub unsafe extern "C" fn vxf_volume_save(
 pub struct vxf_look(pub i32);
 
 impl vxf_look {
-    /// Grey for a floating dtype, labels for an integer one.
+    /// Labels for an integer dtype with at most 64 different values of which none is below 0, else grey.
     pub const AUTO: vxf_look = vxf_look(0);
     /// Grey, from the 2nd to the 98th percentile of the voxels that are not zero.
     pub const GREY: vxf_look = vxf_look(1);
@@ -278,9 +278,9 @@ fn column<'a>(column: &vxf_montage_column) -> Result<(Given, Vec<u8>, Look, &'a 
     check_room("vxf_montage_column", &column.reserved)?;
     let given = Given::read(column.volume, "column")?;
     let look = match column.look {
-        vxf_look::AUTO if given.dtype.is_float() => Look::Grey,
+        vxf_look::AUTO => Look::Auto,
         vxf_look::GREY => Look::Grey,
-        vxf_look::AUTO | vxf_look::LABELS => Look::Labels,
+        vxf_look::LABELS => Look::Labels,
         other => return Err(unknown("look", other.0)),
     };
     let bytes = given.to_dense()?;

@@ -158,7 +158,8 @@ impl CategoryLayout {
             match channels {
                 Some((expected, first)) if expected != own => {
                     return Err(Error::argument(format!(
-                        "category \"{}\": subject \"{}\" has {own} channels, but \"{first}\" has {expected}",
+                        "category \"{}\": subject \"{}\" has {own} channels, but \"{first}\" has {expected}: name the entries \
+                         that all subjects have",
                         wanted.name,
                         subject.id()
                     )));

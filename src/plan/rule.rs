@@ -77,7 +77,7 @@ impl Slices {
     pub fn new(axes: &[usize]) -> Result<Self> {
         for (place, axis) in axes.iter().enumerate() {
             if axes.iter().take(place).any(|other| other == axis) {
-                return Err(Error::argument(format!("slice axis {axis} is named twice")));
+                return Err(Error::argument("an axis is named twice in axes"));
             }
         }
         Ok(Self { axes: if axes.is_empty() { vec![0] } else { axes.to_vec() } })

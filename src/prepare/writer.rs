@@ -294,7 +294,7 @@ fn check_target(path: &Path, options: WriterOptions) -> Result<()> {
         return Err(Error::argument("a dataset file's name ends in .h5 or .hdf5").in_file(path));
     }
     if options.existing == Existing::Keep && path.exists() {
-        return Err(Error::argument("exists already: remove it, or ask for it to be replaced").in_file(path));
+        return Err(Error::argument("exists already: remove it, or say existing = replace").in_file(path));
     }
     Ok(())
 }

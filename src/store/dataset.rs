@@ -193,7 +193,10 @@ impl Dataset {
             match seen.get_mut(number) {
                 None => return Err(self.no_subject(number).at(format!("split \"{name}\""))),
                 Some(true) => {
-                    return Err(Error::argument(format!("split \"{name}\": subject {number} twice")));
+                    let id = self.subject(number)?.id();
+                    return Err(Error::argument(format!(
+                        "split \"{name}\": subject \"{id}\" is named twice"
+                    )));
                 }
                 Some(flag) => *flag = true,
             }
@@ -232,7 +235,7 @@ impl Dataset {
             let subject = self.subject(number)?;
             if subjects.iter().take(place).any(|&other| other == number) {
                 let id = subject.id();
-                return Err(Error::argument(format!("subject {number} (\"{id}\") is named twice")));
+                return Err(Error::argument(format!("subject \"{id}\" is named twice")));
             }
             subset.add_subject(subject.clone())?;
         }

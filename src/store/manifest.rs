@@ -28,6 +28,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{Error, Result};
 use crate::store::nnunet::read_json;
 use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, PendingFile, Subject, volume};
+use crate::sys::read_file;
 
 /// The version of the format.
 const VERSION: u64 = 1;
@@ -46,7 +47,7 @@ pub(super) fn knows(head: &[u8]) -> bool {
 /// Whether a file of any JSON means to be a manifest, sound or not.
 pub(super) fn is_meant(path: &Path) -> bool {
     let has_mark = |text: &[u8]| text.windows(MARK.len()).any(|part| part == MARK.as_bytes());
-    std::fs::read(path).is_ok_and(|text| has_mark(&text))
+    read_file(path).is_ok_and(|text| has_mark(&text))
 }
 
 /// Opens a manifest: headers of all its files only.

@@ -1,5 +1,6 @@
 //! Volumes side by side as a picture, slice under slice: what people look at when a batch seems wrong.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -15,8 +16,10 @@ use crate::voxel::{DType, Orientation, Placement};
 /// How a column of a montage is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Look {
-    /// Grey, from the 2nd to the 98th percentile of the voxels that are not zero.
+    /// Labels for an integer dtype with at most 64 different values of which none is below 0, else grey.
     #[default]
+    Auto,
+    /// Grey, from the 2nd to the 98th percentile of the voxels that are not zero.
     Grey,
     /// A colour for each label, over the first grey column where there is one; label 0 is clear.
     Labels,
@@ -59,6 +62,8 @@ const INK: Colour = [228, 228, 231];
 const GAP: usize = 4;
 /// From so many points a voxel on, voxels are drawn as they are, without smoothing.
 const PLAIN_POINTS: f64 = 4.0;
+/// A label map has no more labels, unless it is said to be one.
+const MOST_LABELS: usize = 64;
 /// The voxels that the window and the extent of the content are taken from.
 const MOST_SAMPLES: usize = 1 << 21;
 
@@ -68,9 +73,12 @@ const MOST_SAMPLES: usize = 1 << 21;
 /// right; without one, axes run as they are stored. Voxels keep their proportions in millimetres.
 ///
 /// # Errors
-/// `Argument` for no column, columns of unequal shape, an axis, a channel or a number of slices that makes no
+/// `Argument` for a name without the ending .png, no column, columns of unequal shape, an axis, a channel or a number of slices that makes no
 /// sense; `Unsupported` for more than three spatial axes; `NotFound` or `Io` where the file cannot be written.
 pub fn montage(path: &Path, columns: &[MontageColumn<'_>], options: &MontageOptions) -> Result<()> {
+    if !path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+        return Err(Error::argument("a montage is a PNG: give it the ending .png").in_file(path));
+    }
     let canvas = draw(columns, options).map_err(|error| error.in_file(path))?;
     let pending = PendingFile::beside(path)?;
     let file = File::options().write(true).create_new(true).open(pending.path());
@@ -87,9 +95,10 @@ fn draw(columns: &[MontageColumn<'_>], options: &MontageOptions) -> Result<Canva
     let grid = Grid::of(columns, options)?;
     let views = columns.iter().map(|column| View::of(column, &grid)).collect::<Result<Vec<_>>>()?;
     let windows: Vec<_> = views.iter().map(View::window).collect();
-    let grey = columns.iter().position(|column| column.look == Look::Grey);
+    let looks: Vec<_> = columns.iter().zip(&views).map(|(column, view)| view.look(column)).collect();
+    let grey = looks.iter().position(|&look| look == Look::Grey);
     let ground = grey.and_then(|first| Some((views.get(first)?, *windows.get(first)?)));
-    let slices = spread(content(columns, &views, &windows), options.slices);
+    let slices = spread(content(&looks, &views, &windows), options.slices);
 
     let (width, height) = grid.tile;
     let titled = columns.iter().any(|column| !column.title.is_empty());
@@ -97,7 +106,9 @@ fn draw(columns: &[MontageColumn<'_>], options: &MontageOptions) -> Result<Canva
     let head = if titled { text_size("", dot).1 + 2 * GAP } else { 0 };
     let across = columns.len() * (width + GAP) + GAP;
     let mut canvas = Canvas::new(across, head + slices.len() * (height + GAP) + GAP, BACKGROUND)?;
-    for (number, ((column, view), window)) in columns.iter().zip(&views).zip(&windows).enumerate() {
+    for (number, (((column, look), view), window)) in
+        columns.iter().zip(&looks).zip(&views).zip(&windows).enumerate()
+    {
         let left = GAP + number * (width + GAP);
         let fitting = column.title.chars().take(width / text_size("x", dot).0.max(1));
         canvas.text(&fitting.collect::<String>(), (left, GAP), dot, INK);
@@ -106,8 +117,8 @@ fn draw(columns: &[MontageColumn<'_>], options: &MontageOptions) -> Result<Canva
             for y in 0..height {
                 for x in 0..width {
                     let place = grid.place(slice, x, y);
-                    let colour = match column.look {
-                        Look::Grey => shade(view.smooth(place, &grid), *window),
+                    let colour = match look {
+                        Look::Auto | Look::Grey => shade(view.smooth(place, &grid), *window),
                         Look::Labels => {
                             let under = ground
                                 .map_or([0; 3], |(grey, window)| shade(grey.smooth(place, &grid), window));
@@ -314,6 +325,22 @@ impl<'a> View<'a> {
         }
     }
 
+    /// How it is drawn where that is not said: images of integers have more values than label maps have labels.
+    fn look(&self, column: &MontageColumn<'_>) -> Look {
+        if column.look != Look::Auto {
+            return column.look;
+        }
+        let (mut labels, mut lowest) = (BTreeSet::new(), 0.0f64);
+        self.sample(|_, value| {
+            lowest = lowest.min(value);
+            if labels.len() <= MOST_LABELS {
+                labels.insert(value.to_bits());
+            }
+        });
+        let are_labels = !column.volume.dtype.is_float() && lowest >= 0.0 && labels.len() <= MOST_LABELS;
+        if are_labels { Look::Labels } else { Look::Grey }
+    }
+
     /// The values that are drawn black and white.
     fn window(&self) -> (f64, f64) {
         let mut values = Vec::new();
@@ -336,11 +363,11 @@ impl<'a> View<'a> {
 }
 
 /// The slices that hold something: labels where there are any, else what is not black.
-fn content(columns: &[MontageColumn<'_>], views: &[View<'_>], windows: &[(f64, f64)]) -> (usize, usize) {
-    let mut order: Vec<_> = columns.iter().zip(views).zip(windows).collect();
-    order.sort_by_key(|((column, _), _)| column.look != Look::Labels);
-    for ((column, view), &(low, high)) in order {
-        let threshold = if column.look == Look::Labels { 0.5 } else { low + 0.1 * (high - low) };
+fn content(looks: &[Look], views: &[View<'_>], windows: &[(f64, f64)]) -> (usize, usize) {
+    let mut order: Vec<_> = looks.iter().zip(views).zip(windows).collect();
+    order.sort_by_key(|((look, _), _)| **look != Look::Labels);
+    for ((look, view), &(low, high)) in order {
+        let threshold = if *look == Look::Labels { 0.5 } else { low + 0.1 * (high - low) };
         let (mut from, mut to) = (usize::MAX, 0);
         view.sample(|slice, value| {
             if value >= threshold {

@@ -1,6 +1,5 @@
 //! NIfTI-1 and NIfTI-2: `.nii`, `.nii.gz` and `.hdr` with `.img`, told by content.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use crate::error::{Error, Result};
 use crate::store::deflated::{DeflatedArray, Gunzip, Packed, damaged};
 use crate::store::nifti_header::{HEADER_BYTES, NiftiHeader, is_header};
 use crate::store::{ArrayLayout, ChannelPlace, Choice, Context, FileArray, Header, Origin, Volume};
+use crate::sys::open_to_read;
 
 /// The endings of the two files of a pair.
 const HEADER_ENDINGS: [&str; 4] = ["hdr", "hdr.gz", "HDR", "HDR.GZ"];
@@ -49,7 +49,7 @@ fn arrange(nifti: NiftiHeader, path: &Path, context: &Context) -> Result<Arc<dyn
     let header = Header { shape, channels, dtype, scale, affine: Some(nifti.affine), origin };
     header.byte_len().map_err(|error| Error::format(error.message()))?;
     let layout = ArrayLayout::dense(&shape, channels, dtype.byte_len(), channel);
-    let mut file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let mut file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = [0u8; 2];
     let gzip = file.read_exact(&mut head).is_ok() && is_gzip(&head);
     // A pair's voxels may begin like gzip by chance: its name must say so too.
@@ -71,7 +71,7 @@ fn ends_in_gz(path: &Path) -> bool {
 
 /// As many of a file's first bytes, inflated where it is gzip, as a header has.
 fn first_bytes(path: &Path) -> Result<Vec<u8>> {
-    let mut file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let mut file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = Vec::with_capacity(HEADER_BYTES);
     let limit = HEADER_BYTES as u64;
     file.by_ref().take(limit).read_to_end(&mut head).map_err(|cause| Error::io(path, cause))?;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::store::folder::{list, name};
 use crate::store::{ChannelPlace, Choice, Context, Dataset, Entry, Subject, Volume, volume};
+use crate::sys::read_file;
 
 /// What `dataset.json` says.
 #[derive(Debug, Default)]
@@ -279,7 +280,7 @@ fn add_folds(folder: &Path, dataset: &mut Dataset) -> Result<()> {
 
 /// Reads a JSON file.
 pub(super) fn read_json(path: &Path) -> Result<Value> {
-    let text = std::fs::read(path).map_err(|cause| Error::io(path, cause))?;
+    let text = read_file(path).map_err(|cause| Error::io(path, cause))?;
     let broken = |cause: serde_json::Error| Error::format(format!("no sound JSON: {cause}")).in_file(path);
     serde_json::from_slice(&text).map_err(broken)
 }

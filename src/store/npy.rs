@@ -3,7 +3,6 @@
 //! Source: NEP 1 and `numpy.lib.format`. The header is a Python dictionary in text; only the three entries
 //! that numpy writes are understood, so nothing is ever evaluated.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 use crate::store::numpy::{channel_place, numpy_dtype};
 use crate::store::{ArrayLayout, ChannelPlace, Choice, Context, FileArray, Header, Origin, Volume};
+use crate::sys::open_to_read;
 use crate::voxel::{DType, MAX_AXES};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
@@ -24,7 +24,7 @@ pub(super) fn knows(head: &[u8]) -> bool {
 
 /// Opens the file's array.
 pub(super) fn open(path: &Path, choice: &Choice, context: &Context) -> Result<Arc<dyn Volume>> {
-    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
     let read = |reader: &mut dyn Read| {
         let npy = NpyHeader::read(reader)?;
         let origin = Origin { path: path.to_owned(), inner: String::new(), format: "npy" };

@@ -15,6 +15,7 @@ use crate::store::deflated::{DeflatedArray, Packed, damaged};
 use crate::store::npy::NpyHeader;
 use crate::store::numpy::NAME_IT;
 use crate::store::{Choice, Context, FileArray, Origin, Volume};
+use crate::sys::open_to_read;
 
 /// The member that is meant where several are and none is named; nnU-Net writes it.
 const USUAL_MEMBER: &str = "data";
@@ -72,7 +73,7 @@ fn open_member(
 
 /// The zip archive in a file.
 fn open_archive(path: &Path) -> Result<Archive> {
-    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
     ZipArchive::new(BufReader::new(file)).map_err(|error| zip_error(error).in_file(path))
 }
 

@@ -1,6 +1,5 @@
 //! What a file or folder is, told by its content.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use crate::store::{
     ChannelPlace, Context, Dataset, Volume, folder, hdf5, manifest, medsegpy, nifti, nnunet, npy, npz, pymia,
     slide,
 };
+use crate::sys::open_to_read;
 
 /// Which array of a file is meant, where a file has several or does not say how its axes lie.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -167,7 +167,7 @@ fn open_b2nd(path: &Path, _: &Choice, _: &Context) -> Result<Arc<dyn Volume>> {
 
 /// The first bytes of a file.
 pub(super) fn head(path: &Path) -> Result<Vec<u8>> {
-    let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+    let file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
     let mut head = Vec::with_capacity(HEAD_BYTES);
     file.take(HEAD_BYTES as u64).read_to_end(&mut head).map_err(|cause| Error::io(path, cause))?;
     Ok(head)

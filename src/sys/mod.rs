@@ -24,6 +24,7 @@ mod memory;
 mod open_file;
 mod openslide;
 mod process;
+mod regular_file;
 mod rows;
 mod walk;
 
@@ -49,4 +50,5 @@ pub use memory::{AlignedBuffer, check_memory, repeat, zeroed_bytes};
 pub use open_file::{FileMap, OpenFile};
 pub use openslide::{OpenSlide, SlideLevel, unpremultiply};
 pub use process::{Process, core_count, descriptor_limit, disk_reads};
+pub use regular_file::{open_to_read, read_file};
 pub use rows::{RowBuffer, RowMemory, RowsMut, RowsRead};

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use memmap2::{Advice, Mmap};
 
 use crate::error::{Error, Result};
+use crate::sys::open_to_read;
 
 /// The bytes that are asked for ahead in one call: of more, the system would take the first part only.
 const MOST_AHEAD: u64 = 128 << 10;
@@ -34,7 +35,7 @@ impl OpenFile {
     /// # Errors
     /// `NotFound` or `Io` where it cannot be opened; `Format` where it has become smaller.
     pub fn open(path: &Path, byte_len: u64) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+        let file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
         let open = Self { file, path: path.to_owned(), byte_len };
         open.check()?;
         Ok(open)

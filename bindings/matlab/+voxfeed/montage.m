@@ -2,8 +2,9 @@ function montage(path, columns, varargin)
     % voxfeed.montage(path, columns, ...): saves a PNG of volumes side by side, and several slices below each other.
     %
     % columns: an array, a struct, or a cell of these. An array is (width, height, depth), or has the channel behind;
-    % a struct has the volume, and where wanted title, look ('auto', 'grey', 'labels': in colour over the first grey
-    % column) and channel (that is drawn, from 1).
+    % a struct has the volume, and where wanted title, look ('auto': labels for integers of at most 64 different values
+    % and none below 0, else grey; 'grey'; 'labels': in colour over the first grey column) and channel (that is drawn,
+    % from 1).
     % Options: axis (that is cut across; 1 is the fastest, the slowest by default), slices (6), tile_pixels (of a
     % slice's longer side; 240), affine (4x4: with it superior, else anterior is up), ndim (how many axes every volume
     % has, where last ones of 1 were dropped).

@@ -7,6 +7,7 @@ use std::path::Path;
 use flate2::bufread::GzDecoder;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::sys::open_to_read;
 
 /// The bytes that are read from a file at a time.
 const READ_BYTES: usize = 1 << 14;
@@ -23,7 +24,7 @@ impl Gunzip {
     /// # Errors
     /// `NotFound` or `Io` where it cannot be opened.
     pub(in crate::store) fn open(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(|cause| Error::io(path, cause))?;
+        let file = open_to_read(path).map_err(|cause| Error::io(path, cause))?;
         Ok(Self { member: Some(GzDecoder::new(BufReader::with_capacity(READ_BYTES, file))) })
     }
 }

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 use crate::error::{Error, Result};
 use crate::store::deflated::{Mark, Packed, Place, SeekIndex, SeekWindow, Slabs};
 use crate::store::{IndexPlace, PendingFile};
-use crate::sys::crc32;
+use crate::sys::{crc32, read_file};
 
 const MAGIC: &[u8; 8] = b"VXFSEEK\x01";
 /// The ending of an index's name.
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path, packed: &Packed, slabs: &Slabs) -> Option<SeekIn
     if std::fs::metadata(path).ok()?.len() > most.saturating_add(ENDS_BYTES) {
         return None;
     }
-    let bytes = std::fs::read(path).ok()?;
+    let bytes = read_file(path).ok()?;
     let (content, sum) = bytes.split_at_checked(bytes.len().checked_sub(4)?)?;
     if sum != crc32(0, content).to_le_bytes() {
         return None;

@@ -8,7 +8,7 @@ use hdf5::{Dataset, File, H5Type, LocationType, MinorErrorCode};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::ChannelPlace;
 use crate::store::hdf5::heap;
-use crate::sys::forget_built_in_plugins;
+use crate::sys::{forget_built_in_plugins, open_to_read};
 use crate::voxel::Affine;
 
 /// How the library begins when it says that it has not a filter.
@@ -42,6 +42,7 @@ impl Hdf5File {
     /// `NotFound` or `Io` where the system refuses, `Format` where it is no sound HDF5 file.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         forget_built_in_plugins();
+        drop(open_to_read(path).map_err(|cause| Error::io(path, cause))?);
         match File::open(path) {
             Ok(file) => Ok(Self { path: path.to_owned(), file }),
             Err(cause) => Err(cannot_open(path, &cause)),
@@ -189,9 +190,6 @@ strings!(VarLenUnicode, VarLenAscii, FixedAscii<1024>, FixedUnicode<1024>);
 
 /// Why a file could not be opened.
 fn cannot_open(path: &Path, cause: &hdf5::Error) -> Error {
-    if let Err(cause) = std::fs::File::open(path) {
-        return Error::io(path, cause);
-    }
     let has = |code| cause.contains_minor(code);
     let error = if has(MinorErrorCode::NotHdf5) {
         Error::format("no HDF5 superblock is found in it")

@@ -5,6 +5,7 @@
 //!
 //! Source: HDF5 File Format Specification 3.0, II.A and III.E.
 
+use crate::sys::open_to_read;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -41,7 +42,7 @@ pub(super) fn is_walkable(path: &Path, start: u64, elements: u64) -> bool {
 
 /// The file, and the place that its addresses count from; none where they have another width than 8 bytes.
 fn open(path: &Path) -> Option<(File, u64)> {
-    let mut file = File::open(path).ok()?;
+    let mut file = open_to_read(path).ok()?;
     let bases = std::iter::successors(Some(0u64), |&base| Some(if base == 0 { 512 } else { base * 2 }));
     for base in bases.take(20) {
         let superblock = read(&mut file, base, 16)?;

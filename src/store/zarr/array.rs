@@ -1,6 +1,5 @@
 //! An array as a volume, and how its chunks are read.
 
-use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use crate::store::zarr::metadata::{Keys, Metadata};
 use crate::store::zarr::pipeline::Pipeline;
 use crate::store::zarr::shard::{Shards, Stored, if_there};
 use crate::store::{ChannelPlace, Context, Files, Header, Moment, Origin, Volume, Work};
-use crate::sys::repeat;
+use crate::sys::{open_to_read, repeat};
 use crate::voxel::Affine;
 
 /// What is known of an array beside its own metadata.
@@ -95,7 +94,7 @@ impl ChunkFiles {
     /// Decodes a chunk that has a file of its own; false where there is none.
     fn read_file(&self, path: &Path, work: &mut Work, into: &mut [u8]) -> Result<bool> {
         let failed = |cause| Error::io(path, cause);
-        let Some(mut file) = if_there(File::open(path).map_err(failed))? else { return Ok(false) };
+        let Some(mut file) = if_there(open_to_read(path).map_err(failed))? else { return Ok(false) };
         let found = file.metadata().map_err(failed)?.len();
         self.check(found, into.len())?;
         if self.pipeline.is_empty() {

@@ -7,8 +7,8 @@
 Saves a PNG that shows volumes of one shape side by side, and several slices below each other.
 
 `columns`: arrays (width, height, depth) or (width, height, depth, channel), or named tuples or dicts of a `volume` with
-a `title`, a `look` ("auto", "grey", "labels": in colour over the first grey column) and the `channel` that is drawn,
-from 1.
+a `title`, a `look` ("auto": labels for integers of at most 64 different values and none below 0, else grey; "grey";
+"labels": in colour over the first grey column) and the `channel` that is drawn, from 1.
 
 Options: `axis` (that is cut across, 1 being the fastest; the slowest by default), `slices` (0: 6), `tile_pixels` (of a
 slice's longer side; 0: 240), `affine` (as [`VolumeInfo`](@ref)'s: with it superior, else anterior is up).
