@@ -635,7 +635,10 @@ typedef struct {
     double scale_slope;
     /** See scale_slope. */
     double scale_intercept;
-    /** The step of the last three axes in millimetres, slowest axis first; 1 where the file has no geometry. */
+    /**
+     * The step of the last three axes in millimetres, slowest axis first; 1 where the file has no geometry. Of a
+     * volume with fewer axes the first numbers, and columns of the affine, are of those that it lacks.
+     */
     double spacing_mm[3];
     /**
      * Four rows of four: maps a voxel index (depth, height, width, 1) to millimetres (right, anterior,
@@ -1560,7 +1563,7 @@ typedef struct {
 
 /** How a column of a montage is drawn. */
 typedef int32_t vxf_look;
-/** Grey for a floating dtype, labels for an integer one. */
+/** Labels for an integer dtype with at most 64 different values of which none is below 0, else grey. */
 #define VXF_LOOK_AUTO 0
 /** Grey, from the 2nd to the 98th percentile of the voxels that are not zero. */
 #define VXF_LOOK_GREY 1
@@ -1613,6 +1616,8 @@ vxf_status vxf_writer_add_entry(vxf_writer *writer,
 
 /**
  * Writes all subjects of a dataset, read in parallel; progress may be NULL, and is called on this thread.
+ *
+ * Voxels, as values, and geometry are written; attributes and splits are not.
  *
  * Gives CANCELLED where progress asked to stop; the subjects written so far stay.
  * Errors: as the reading of the volumes, and ERR_ARGUMENT where an id is taken.

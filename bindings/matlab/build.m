@@ -39,7 +39,8 @@ function build(varargin)
     end
     [is_done, why] = movefile(product, fullfile(internal, product));
     if ~is_done
-        error('voxfeed:build', 'the MEX cannot be put into %s: %s', internal, why);
+        error('voxfeed:build', 'the MEX cannot be put into %s: give a folder of yours as the option output (%s)', ...
+            internal, why);
     end
     clear back
     fprintf('voxfeed: %s, with %s\n', fullfile(internal, product), library);

@@ -824,7 +824,7 @@ class Sample(collections.namedtuple("Sample", [
 
     @property
     def in_row(self):
-        """The slices of the region that hold valid voxels."""
+        """The slices of the region that hold valid voxels, also of the axis that loaders drop from slices."""
         return tuple(slice(begin, begin + extent) for begin, extent in zip(self.valid_offset, self.valid_shape))
 
     @classmethod
@@ -1097,7 +1097,9 @@ class Sampler(_Object):
     "whole", volumes, the default: none.
     "slices": axes, which are cut across, in order (a number or several; 0, the slowest, by default).
     "grid", patches from one corner to the other: patch_shape (0: the whole axis), stride (0: the patch's extent less
-    the overlap) or overlap (0), border ("drop", "clip", "pad", "shift": what happens at the far border).
+    the overlap) or overlap (0), border (of patches that would reach beyond the
+    far border: "drop", the default, leaves them out, "clip" cuts them, "pad" lets them reach outside, "shift" moves them
+    inside).
     "uniform", patches at random places: patch_shape, samples_per_subject (in an epoch; 0, the default, is 1).
     patch_shape, stride and overlap have one number for each spatial axis, slowest first, in voxels.
     Errors: ArgumentError for an option that the kind does not use, for more or fewer numbers than the first volume has
@@ -1807,6 +1809,7 @@ class Writer(_Object):
     def add_dataset(self, dataset, progress=None):
         """Writes all subjects of a dataset, read in parallel; returns whether all of them were written.
 
+        Voxels, as values, and geometry are written; attributes and splits are not.
         progress(done, total) is called as subjects are done; if it returns something true, writing stops. What it
         raises stops it too, and is raised here.
         """

@@ -216,8 +216,10 @@ impl Assembler {
             let place = sample.position.wrapping_sub(rank) / world_size;
             let planned = epoch.sample(place).ok().filter(|planned| planned == sample);
             if planned.is_none() {
-                let text =
-                    format!("row {row} is of a sample that epoch {} of this plan has not", first.epoch);
+                let text = format!(
+                    "row {row} is of a sample that epoch {} of the assembler's loader has not",
+                    first.epoch
+                );
                 return Err(Error::argument(text).of_sample(sample.position));
             }
             let planned = self.plan.sampler().row_shape(sample)?;

@@ -149,6 +149,8 @@ fn dense<'a>(given: &Given, bytes: &'a [u8], affine: *const f64) -> Result<Dense
 
 /// Writes all subjects of a dataset, read in parallel; progress may be NULL, and is called on this thread.
 ///
+/// Voxels, as values, and geometry are written; attributes and splits are not.
+///
 /// Gives CANCELLED where progress asked to stop; the subjects written so far stay.
 /// Errors: as the reading of the volumes, and ERR_ARGUMENT where an id is taken.
 #[unsafe(no_mangle)]

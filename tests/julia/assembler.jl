@@ -111,6 +111,8 @@ end
     images = batch["images"]
     @test refused(() -> add(assembler, batch, zeros(Float32, 4, 4, 3, 1, 2)), "err_argument")
     @test refused(() -> add(assembler, batch, zeros(Float32, 5, 4, 3, 1, 3)), "err_argument")
+    @test refused(() -> add(assembler, batch, zeros(Float32, 3, 4, 5, 1, 3)), "err_argument", "here the prediction is " *
+                  "(3, 4, 5, 1, 3), which is read as (width, height, depth, channel, batch)")
     @test refused(() -> add(assembler, batch, zeros(Complex{Float32}, 4, 4, 3, 1, 3)), ArgumentError, "Complex")
     @test refused(() -> add(assembler, batch, "text"), ArgumentError, "prediction is a String")
     @test refused(() -> add(assembler, loader, images), MethodError)

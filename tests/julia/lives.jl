@@ -75,6 +75,26 @@ end
     @test batch["images"][1] isa Float32
 end
 
+@testset "views of a closed array are errors too, and nothing is written through them" begin
+    loader = Loader(Sampler(study()); batch_size=1, categories=[(name="images", dtype=Float32)])
+    start(loader, 0)
+    images = next_batch(loader)["images"]
+    part, flat = view(images, :, :, 1, 1, 1), reshape(images, :, size(images, 5))
+    @test sum(part) == sum(Array(images)[:, :, 1, 1, 1]) && flat[1] == images[1]
+    function unchecked(array)
+        total = 0.0f0
+        @inbounds for place in 1:4
+            total += array[place]
+        end
+        return total
+    end
+    close(images)
+    for use in (() -> sum(part), () -> flat[1], () -> sum(flat), () -> part .= 7, () -> (part[1] = 7), () -> copy(part),
+                () -> unchecked(images), () -> unchecked(flat), () -> fill!(flat, 7))
+        @test refused(use, "err_handle", "this array of a batch is closed")
+    end
+end
+
 @testset "the memory of a batch goes back when the last of it is closed" begin
     loader = small_loader(prefetch=1, endless=true)
     start(loader, 0)

@@ -38,6 +38,8 @@ end
         @test length(sampler) == extent
         sample = get(sampler, 2)
         @test sample.thin_axis == axis && sample.shape[axis] == 1 && sample.offset[axis] == 1
+        kept = in_row(sample; thin_axis="keep")
+        @test kept == map(extent -> 1:extent, sample.shape) && in_row(sample) == Tuple(kept[setdiff(1:3, axis)])
     end
     @test length(Sampler(dataset; kind="slices")) == 6
     @test get(Sampler(dataset; kind="slices", axes=(2, 3)), 8).thin_axis == 3

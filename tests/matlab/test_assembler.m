@@ -142,6 +142,7 @@ function kept_samples_can_be_added()
     assert(isequal(volumes.take(1), single(arrays{1})));
     samples = kept{1, 1};
     must_raise('argument', @() volumes.add_samples(5, kept{1, 2}), 'batch.samples');
+    must_raise('argument', @() volumes.add_samples(samples, zeros(3, 9)), 'here the prediction is', '3x9');
     must_raise('argument', @() volumes.add_samples(rmfield(samples, 'offset'), kept{1, 2}), 'offset');
     must_raise('argument', @() volumes.add_samples(samples([]), kept{1, 2}), 'empty');
     for name = {'index', 'subject', 'epoch', 'position', 'repeated', 'thin_axis', 'offset', 'shape', 'valid_offset', 'valid_shape'}

@@ -1,6 +1,7 @@
 function tests = test_loader()
     tests = {@a_loop_gives_an_epoch, @each_releases_its_batches, @the_options_do_something, @categories_have_options, ...
-        @wrong_options_are_refused, @transforms_are_structs_or_text, @a_state_continues_exactly_there, @a_timeout_loses_nothing, ...
+        @wrong_options_are_refused, @transforms_are_structs_or_text, ...
+        @numbers_of_every_class_are_said_exactly, @a_state_continues_exactly_there, @a_timeout_loses_nothing, ...
         @held_batches_are_warned_of, @cancelled_is_said, @close_ends_the_threads, @errors_of_samples_come_in_order, ...
         @stats_count, @a_lost_batch_is_given_again, @a_big_seed_stays_exact, @the_example_runs};
 end
@@ -194,6 +195,40 @@ function transforms_are_structs_or_text()
     must_raise('argument', @() voxfeed.Transform('{'));
     must_raise('argument', @() voxfeed.Transform(5), 'steps');
     must_raise('argument', @() voxfeed.Transform({5}));
+end
+
+function numbers_of_every_class_are_said_exactly()
+    voxels = @(step) voxels_of(loader_of('categories', 'labels', 'transform', step));
+    step = struct('name', 'lookup', 'category', 'labels', 'default', 'keep');
+    stored = voxels_of(loader_of('categories', 'labels'));
+    expected = stored;
+    expected(stored == 1) = 5;
+    for map = {containers.Map({'1'}, {5}), containers.Map(1, 5), containers.Map(int32(1), int8(5)), ...
+            containers.Map('KeyType', 'double', 'ValueType', 'any')}
+        map = map{1}; %#ok<FXSET>
+        if map.Count == 0
+            map(1) = single(5); %#ok<NASGU>
+        end
+        step.map = map;
+        assert(isequal(voxels(step), expected));
+    end
+    scale = @(slope) voxels_of(loader_of('categories', struct('name', 'images', 'dtype', 'f32'), 'transform', ...
+        struct('name', 'scale', 'category', 'images', 'slope', slope)));
+    assert(isequal(scale(single(0.1)), scale(double(single(0.1)))) && ~isequal(scale(single(0.1)), scale(1)));
+    must_raise('argument', @() scale(Inf), 'a step', 'finite');
+    must_raise('argument', @() scale(@sin), 'a step', 'function_handle');
+    must_raise('argument', @() voxfeed.Transform('zscore'), '''zscore''', 'struct');
+    must_raise('argument', @() voxfeed.Transform(5), '5', 'struct');
+    dataset = study();
+    dataset.set_attribute(1, 'age', single(0.5));
+    dataset.set_attribute(1, 'scores', struct('a', {{1, 'x', true}}));
+    assert(dataset.attribute(1, 'age') == 0.5 && strcmp(dataset.attribute(1, 'scores').a{2}, 'x'));
+    must_raise('argument', @() dataset.set_attribute(1, 'big', intmax('uint64')), '2^53');
+end
+
+function voxels = voxels_of(loader)
+    loader.start(0);
+    voxels = loader.next().get();
 end
 
 function a_state_continues_exactly_there()

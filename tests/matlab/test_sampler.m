@@ -1,6 +1,6 @@
 function tests = test_sampler()
-    tests = {@whole_volumes_are_the_default, @slices_follow_the_axes, @a_grid_has_its_options, @uniform_patches_follow_the_seed, ...
-        @unused_options_are_refused, @numbers_of_axes_are_checked, @samples_are_numbered_from_one};
+    tests = {@whole_volumes_are_the_default, @slices_follow_the_axes, @a_grid_has_its_options, ...
+        @rows_of_slices_lack_the_thin_axis, @uniform_patches_follow_the_seed, @unused_options_are_refused, @numbers_of_axes_are_checked, @samples_are_numbered_from_one};
 end
 
 function whole_volumes_are_the_default()
@@ -42,6 +42,18 @@ function a_grid_has_its_options()
     assert(isequal(padded.shape, [4 7 3]) && isequal(padded.valid_shape, [2 7 3]) && isequal(padded.valid_offset, [0 0 0]));
     assert(isequal(voxfeed.in_volume(padded), {9:10, 1:7, 1:3}) && isequal(voxfeed.in_row(padded), {1:2, 1:7, 1:3}));
     must_raise('argument', @() count('border', 'wall'), '''shift''');
+end
+
+function rows_of_slices_lack_the_thin_axis()
+    for axis = 1:3
+        slice = voxfeed.Sampler(study([10 7 6]), 'kind', 'slices', 'axes', axis).get(2);
+        kept = {1:10, 1:7, 1:6};
+        kept{axis} = 1;
+        assert(isequal(voxfeed.in_row(slice, 'keep'), kept));
+        kept(axis) = [];
+        assert(isequal(voxfeed.in_row(slice), kept) && isequal(voxfeed.in_row(slice, 'drop'), kept));
+    end
+    must_raise('argument', @() voxfeed.in_row(slice, 'leave'), '''keep''');
 end
 
 function uniform_patches_follow_the_seed()

@@ -149,6 +149,28 @@ class Known(Bad):
             with self.refused(voxfeed.Error, name):
                 voxfeed.Dataset(self.path(name))
 
+    def test_pipes_and_devices_in_the_place_of_files(self):
+        names = ["x.nii", "x.nii.gz", "x.hdr", "x.npy", "x.npz", "x.h5", "x.b2nd", "x.svs", "m.json", "x"]
+        paths = [os.path.join(self.folder, name) for name in names] + ["/dev/zero"]
+        for path in paths[:-1]:
+            os.mkfifo(path)
+        for name in ("zarr.json", ".zarray", "manifest.json", "dataset.json"):
+            folder = os.path.join(self.folder, name[:3])
+            os.mkdir(folder)
+            os.mkfifo(os.path.join(folder, name))
+            paths.append(folder)
+        study = os.path.join(self.folder, "study", "sub-01")
+        os.makedirs(study)
+        os.mkfifo(os.path.join(study, "T1.nii.gz"))
+        paths.append(os.path.dirname(study))
+        for io in ("auto", "positional"):
+            found = self.run_reader(paths, io)
+            self.assertEqual([path for path, _, _ in found], paths)
+            for path, kind, text in found:
+                self.assertNotEqual(kind, "read", path)
+            for path, kind, text in found[:len(names) + 1]:
+                self.assertIn("it is a device" if path == "/dev/zero" else "it is a pipe", text)
+
     def test_files_that_may_not_be_read(self):
         paths = [path for path in self.good().values() if not path.endswith(("f.npy", "s.npz"))]
         for path in paths:

@@ -7,7 +7,7 @@ classdef Assembler < voxfeed.internal.Handle
     %       volumes.save(subject, [dataset.subject_id(subject), '.nii.gz']);
     %   end
     %
-    % Options: blend ('last', 'mean', 'gaussian'), reduce ('none', 'argmax': a label map, whose labels count from 0),
+    % Options: blend ('last', 'mean', 'gaussian'), reduce ('none', 'argmax': a map of u8 labels from 0),
     % dtype ('f32', 'u8'), accumulate ('f32', 'f64': sums), sigma (gaussian: as a share of the patch's extent; 0:
     % 0.125), device, device_id and device_bytes (where sums lie; predictions are on the host here, so 'cuda' brings
     % nothing), threads (the most that add the rows of one call; 0: as many as there are cores, at most 8). A subject
@@ -76,15 +76,15 @@ classdef Assembler < voxfeed.internal.Handle
             array = voxfeed.internal.call('assembler_take', o.own_number(), subject, completeness);
         end
 
-        function save(o, subject, path, completeness)
-            % save(subject, path, completeness): saves a result with its geometry: .nii, .nii.gz, .npy or .h5 by the
+        function save(o, subject, file, completeness)
+            % save(subject, file, completeness): saves a result with its geometry: .nii, .nii.gz, .npy or .h5 by the
             % name.
             %
             % The file is complete or not there. completeness and errors as take; voxfeed:io, the subject then stays.
             if nargin < 4
                 completeness = 'complete';
             end
-            voxfeed.internal.call('assembler_save', o.own_number(), subject, path, completeness);
+            voxfeed.internal.call('assembler_save', o.own_number(), subject, file, completeness);
         end
     end
 end

@@ -43,13 +43,13 @@ classdef Dataset < voxfeed.internal.Handle
             number = voxfeed.internal.call('dataset_add_subject', o.own_number(), id);
         end
 
-        function add_file(o, subject, category, entry, path, varargin)
-            % add_file(subject, category, entry, path, ...): adds a file's volume to a subject; no voxel is read.
+        function add_file(o, subject, category, entry, file, varargin)
+            % add_file(subject, category, entry, file, ...): adds a file's volume to a subject; no voxel is read.
             %
             % Options: channel (which axis of the file's array it is: 'auto', 'none', 'first', the slowest, 'last',
             % the fastest), inner (the dataset of an HDF5 file, the array of a Zarr group, the member of an .npz, the
             % level of a slide such as '2'; by default the only one or the largest).
-            voxfeed.internal.call('dataset_add_file', o.own_number(), subject, category, entry, path, ...
+            voxfeed.internal.call('dataset_add_file', o.own_number(), subject, category, entry, file, ...
                 voxfeed.internal.given(varargin));
         end
 
@@ -82,9 +82,10 @@ classdef Dataset < voxfeed.internal.Handle
         end
 
         function set_attribute(o, subject, name, value)
-            % set_attribute(subject, name, value): sets an attribute to what jsonencode can write: a number, text, a
-            % list.
-            voxfeed.internal.call('dataset_set_attribute', o.own_number(), subject, name, jsonencode(value));
+            % set_attribute(subject, name, value): sets an attribute to what JSON can say: a number, text, a list, a
+            % struct.
+            text = voxfeed.internal.json(value, 'an attribute');
+            voxfeed.internal.call('dataset_set_attribute', o.own_number(), subject, name, text);
         end
 
         function value = attribute(o, subject, name)

@@ -118,12 +118,12 @@ classdef Loader < voxfeed.internal.Handle
             text = voxfeed.internal.call('loader_save_state', o.own_number());
         end
 
-        function load_state(o, text)
-            % load_state(text): goes back to a saved place, in place of a start: next() continues exactly there.
+        function load_state(o, state)
+            % load_state(state): goes back to a saved place, in place of a start: next() continues exactly there.
             %
             % Batch size, prefetch and threads may be others than when the state was saved.
             % Errors: voxfeed:argument where it is damaged or belongs to another dataset, sampler, seed or share.
-            voxfeed.internal.call('loader_load_state', o.own_number(), text);
+            voxfeed.internal.call('loader_load_state', o.own_number(), state);
         end
 
         function given = stats(o)

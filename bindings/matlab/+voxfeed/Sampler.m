@@ -8,9 +8,11 @@ classdef Sampler < voxfeed.internal.Handle
     %   'whole'    volumes, the default: none
     %   'slices'   axes, which are cut across, in order: a number or several; 1 is the fastest, by default the slowest
     %   'grid'     patches from one corner to the other: patch_shape (0: the whole axis), stride (0: the patch's
-    %              extent less the overlap) or overlap (0), border (what happens at the far border: 'drop', 'clip',
-    %              'pad', 'shift')
-    %   'uniform'  patches at random places: patch_shape, samples_per_subject (in an epoch; 0, the default, is 1)
+    %              extent less the overlap) or overlap (0), border (of patches that would reach beyond the far border:
+    %              'drop', the default, leaves them out, 'clip' cuts them, 'pad' lets them reach outside, 'shift' moves
+    %              them inside)
+    %   'uniform'  patches at random places: patch_shape (0 or none: the whole axis), samples_per_subject (in an epoch;
+    %              0, the default, is 1)
     %
     % patch_shape, stride and overlap have one number for each spatial axis, fastest first, in voxels.
     %
@@ -39,12 +41,12 @@ classdef Sampler < voxfeed.internal.Handle
             count = voxfeed.internal.call('sampler_length', o.own_number());
         end
 
-        function sample = get(o, index, varargin)
-            % sample = get(index, ...): the sample of this number, as it is in one epoch under one seed.
+        function sample = get(o, number, varargin)
+            % sample = get(number, ...): the sample of this number, as it is in one epoch under one seed.
             %
             % Options: seed (0), epoch (0). The struct is as in voxfeed.Batch's samples.
             options = voxfeed.internal.filled('get', struct('seed', 0, 'epoch', 0), varargin);
-            sample = voxfeed.internal.call('sampler_get', o.own_number(), index, options.seed, options.epoch);
+            sample = voxfeed.internal.call('sampler_get', o.own_number(), number, options.seed, options.epoch);
         end
     end
 

@@ -11,8 +11,8 @@ classdef Writer < voxfeed.internal.Handle
     % SPDX-License-Identifier: MIT OR Apache-2.0
 
     methods
-        function o = Writer(path, varargin)
-            o.number = voxfeed.internal.call('writer_create', path, voxfeed.internal.given(varargin));
+        function o = Writer(file, varargin)
+            o.number = voxfeed.internal.call('writer_create', file, voxfeed.internal.given(varargin));
         end
 
         function add_subject(o, id)
@@ -33,6 +33,7 @@ classdef Writer < voxfeed.internal.Handle
         function is_whole = add_dataset(o, dataset, progress)
             % is_whole = add_dataset(dataset, progress): writes all subjects of a dataset, read in parallel.
             %
+            % Voxels, as values, and geometry are written; attributes and splits are not.
             % progress(done, total), which may be left out, is called as subjects are done; where it gives true,
             % writing stops, and is_whole is false. What it raises stops it too.
             if nargin < 3

@@ -1,7 +1,7 @@
-function montage(path, columns, varargin)
-    % voxfeed.montage(path, columns, ...): saves a PNG of volumes side by side, and several slices below each other.
+function montage(file, volumes, varargin)
+    % voxfeed.montage(file, volumes, ...): saves a PNG of volumes side by side, and several slices below each other.
     %
-    % columns: an array, a struct, or a cell of these. An array is (width, height, depth), or has the channel behind;
+    % volumes: an array, a struct, or a cell of these. An array is (width, height, depth), or has the channel behind;
     % a struct has the volume, and where wanted title, look ('auto': labels for integers of at most 64 different values
     % and none below 0, else grey; 'grey'; 'labels': in colour over the first grey column) and channel (that is drawn,
     % from 1).
@@ -18,11 +18,11 @@ function montage(path, columns, varargin)
         end
         options = rmfield(options, 'ndim');
     end
-    columns = voxfeed.internal.plain(columns);
-    if isstruct(columns)
-        columns = num2cell(columns);
-    elseif ~iscell(columns)
-        columns = {columns};
+    volumes = voxfeed.internal.plain(volumes);
+    if isstruct(volumes)
+        volumes = num2cell(volumes);
+    elseif ~iscell(volumes)
+        volumes = {volumes};
     end
-    voxfeed.internal.call('montage_save', path, columns, options, ndim);
+    voxfeed.internal.call('montage_save', file, volumes, options, ndim);
 end

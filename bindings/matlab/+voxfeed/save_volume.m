@@ -1,5 +1,5 @@
-function save_volume(path, array, varargin)
-    % voxfeed.save_volume(path, array, ...): saves one volume: .nii, .nii.gz, .npy or .h5 by the name.
+function save_volume(file, array, varargin)
+    % voxfeed.save_volume(file, array, ...): saves one volume: .nii, .nii.gz, .npy or .h5 by the name.
     %
     % The array is (width, height, depth) or less, or (width, height, depth, channel).
     % Options: affine (4x4, as voxfeed.Dataset says), ndim (how many axes it has, where last ones of 1 were dropped).
@@ -7,5 +7,5 @@ function save_volume(path, array, varargin)
     % that fails.
 
     % SPDX-License-Identifier: MIT OR Apache-2.0
-    voxfeed.internal.call('volume_save', path, array, voxfeed.internal.given(varargin));
+    voxfeed.internal.call('volume_save', file, array, voxfeed.internal.given(varargin));
 end

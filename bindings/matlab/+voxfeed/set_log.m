@@ -12,6 +12,10 @@ function set_log(told, level)
         level = 'info';
     end
     told = voxfeed.internal.plain(told);
+    level = voxfeed.internal.plain(level);
+    if strcmp(level, 'warn')
+        level = 'warning';
+    end
     if strcmp(told, 'print')
         told = @(level, line) fprintf('voxfeed, %s: %s\n', level, line);
     elseif ~isempty(told) && ~isa(told, 'function_handle')

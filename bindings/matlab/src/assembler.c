@@ -1,6 +1,7 @@
 /* Assemblers. */
 /* SPDX-License-Identifier: MIT OR Apache-2.0 */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "face.h"
@@ -13,6 +14,22 @@ static vxf_assembler *assembler_of(const mxArray *number)
 static uint64_t given_subject(const mxArray *given)
 {
     return unsigned_of(given, "subject", 1, UINT64_C(1) << 53) - 1;
+}
+
+/* Says behind what the library says of a prediction's shape how it was given here. */
+static void check_add(vxf_status status, const mxArray *prediction)
+{
+    failure failed;
+    const size_t most = sizeof failed.message;
+    if (status == VXF_STATUS_ERR_ARGUMENT) {
+        failure_read(status, &failed);
+        snprintf(failed.message + strlen(failed.message), most - strlen(failed.message),
+                 " [shapes as in C, slowest axis first; here the prediction is %s, which is read as (width, height, "
+                 "depth, channel, batch)]",
+                 described(prediction));
+        failure_raise(&failed);
+    }
+    check(status);
 }
 
 static void new_assembler(mxArray *out[], const mxArray *const in[])
@@ -40,7 +57,7 @@ static void add(mxArray *out[], const mxArray *const in[])
     rows = mxCalloc(count + 1, sizeof *rows);
     check(vxf_batch_samples(batch->object, rows, count));
     tensor_of(in[2], prediction_ndim(rows, batch->keeps_thin_axis), "prediction", &prediction);
-    check(vxf_assembler_add(assembler, batch->object, &prediction));
+    check_add(vxf_assembler_add(assembler, batch->object, &prediction), in[2]);
 }
 
 static void add_samples(mxArray *out[], const mxArray *const in[])
@@ -53,7 +70,7 @@ static void add_samples(mxArray *out[], const mxArray *const in[])
     if (count == 0)
         fail("argument", "samples is empty");
     tensor_of(in[2], prediction_ndim(rows, assembler->keeps_thin_axis), "prediction", &prediction);
-    check(vxf_assembler_add_samples(assembler->object, rows, count, &prediction));
+    check_add(vxf_assembler_add_samples(assembler->object, rows, count, &prediction), in[2]);
 }
 
 static void next_complete(mxArray *out[], const mxArray *const in[])

@@ -42,6 +42,7 @@ class writer {
 
     /// Writes all subjects of a dataset; false where progress asked to stop, the subjects so far then stay.
     ///
+    /// Voxels, as values, and geometry are written; attributes and splits are not.
     /// What progress throws stops the writing and is thrown on.
     bool add_dataset(const dataset &data, const progress &told = {}) {
         return detail::with_progress(told, [&](vxf_progress call, void *user_data) {

@@ -24,6 +24,18 @@ symbols (`:shuffled`), dtypes are types (`Float32`) or words ("f32").
 Failures of the library are [`VoxFeedError`](@ref), arguments that cannot be meant are `ArgumentError`. Numbers and
 shapes within the library's own messages are those of voxfeed.h: from 0, slowest axis first.
 
+* Data: [`Dataset`](@ref), `add_subject`, `add_file`, `add_array`, `set_attribute`, `attribute`, `attributes`,
+  `set_split`, `splits`, `split`, `subset`, `ids`, `subject_id`, `find`, `categories`, `volume_info`, `read`, `preload`,
+  `evict`
+* Samples: [`Sampler`](@ref), [`Sample`](@ref), `get`, `in_volume`, `in_row`, [`Transform`](@ref)
+* Batches: [`Loader`](@ref), `epoch`, `start`, `next_batch`, `cancel`, `save_state`, `load_state`, `stats`; of a
+  [`Batch`](@ref) `batch["images"]`, `tensor`, `copy`, `keys`, `samples`, `retain`, `close`, `wait`, `record_stream`,
+  `query`, `ready_event`
+* Volumes again: [`Assembler`](@ref), `add`, `add_samples`, `complete`, `next_complete`, `coverage`, `take`, `save`
+* Files: [`Writer`](@ref), `add_entry`, `add_dataset`, `finish`, `save_volume`, `montage`
+* The log: `set_log`, `process_events`; of the library: `VoxFeed.version`, `VoxFeed.build_info`,
+  `VoxFeed.cuda_device_count`, `VoxFeed.library_path`
+
 What this face leaves out: pinned memory of the caller's own (`pinned` of voxfeed.h), DLPack exports, and the log's
 direct mode. `VoxFeed.vxf_...` are the C functions themselves.
 """

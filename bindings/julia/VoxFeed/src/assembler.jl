@@ -43,13 +43,28 @@ nothing.
 """
 function add(assembler::Assembler, batch::Batch, prediction)
     given, root = tensor_of(prediction, "prediction")
-    GC.@preserve root call(vxf_assembler_add, assembler, batch, Ref(given))
+    in_order_of(() -> GC.@preserve(root, call(vxf_assembler_add, assembler, batch, Ref(given))), prediction)
     return nothing
+end
+
+"Says behind what the library says of a prediction's shape how it was given here."
+function in_order_of(f, prediction)
+    try
+        return f()
+    catch error
+        error isa VoxFeedError && error.status == "err_argument" || rethrow()
+        shown = "shapes as in C, slowest axis first; here the prediction is $(size(prediction)), which is read as " *
+                "(width, height, depth, channel, batch)"
+        throw(VoxFeedError(error.status, "$(error.message) [$shown]", error.path, error.sample, error.os_error,
+                           error.device_error))
+    end
 end
 
 function add(assembler::Assembler, batch::Batch, prediction::DeviceTensor{T}; stream=nothing) where {T}
     given = tensor_at(pointer(prediction), dtypes[T], size(prediction); device="cuda", device_id=prediction.device_id)
-    GC.@preserve prediction call(vxf_assembler_add_async, assembler, batch, Ref(given), stream_of(stream))
+    in_order_of(prediction) do
+        GC.@preserve prediction call(vxf_assembler_add_async, assembler, batch, Ref(given), stream_of(stream))
+    end
     return nothing
 end
 
@@ -63,7 +78,9 @@ function add_samples(assembler::Assembler, samples, prediction)
         throw(ArgumentError("samples is $(summary(samples)), expected a list of Sample"))
     raw = vxf_sample[vxf_sample(one) for one in samples]
     given, root = tensor_of(prediction, "prediction")
-    GC.@preserve root call(vxf_assembler_add_samples, assembler, raw, UInt64(length(raw)), Ref(given))
+    in_order_of(prediction) do
+        GC.@preserve root call(vxf_assembler_add_samples, assembler, raw, UInt64(length(raw)), Ref(given))
+    end
     return nothing
 end
 

@@ -84,14 +84,19 @@ function check_open(array::BatchArray)
     return nothing
 end
 
+# Views, and loops that check no bounds, must not read what is no longer theirs.
 Base.@propagate_inbounds function Base.getindex(array::BatchArray, place::Int)
-    @boundscheck checkbounds(array, place)
-    return @inbounds array.data[place]
+    data = array.data
+    isempty(data) && check_open(array)
+    @boundscheck checkbounds(data, place)
+    return @inbounds data[place]
 end
 
 Base.@propagate_inbounds function Base.setindex!(array::BatchArray, value, place::Int)
-    @boundscheck checkbounds(array, place)
-    @inbounds array.data[place] = value
+    data = array.data
+    isempty(data) && check_open(array)
+    @boundscheck checkbounds(data, place)
+    @inbounds data[place] = value
     return array
 end
 

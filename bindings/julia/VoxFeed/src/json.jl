@@ -139,6 +139,8 @@ write_json(io, value::Bool, what) = print(io, value)
 write_json(io, value::Integer, what) = print(io, big(value))
 write_json(io, ::Union{Nothing,Missing}, what) = print(io, "null")
 write_json(io, value::Symbol, what) = write_json(io, string(value), what)
+# Steps name dtypes as options do.
+write_json(io, value::Type, what) = write_json(io, word_of(:vxf_dtype, dtype_of(value, what)), what)
 
 function write_json(io, value::AbstractFloat, what)
     isfinite(value) || throw(ArgumentError("$what has $value in it, which JSON cannot say"))

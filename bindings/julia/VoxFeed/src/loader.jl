@@ -24,13 +24,19 @@ Options, of which every number is its default where it is 0:
   "saturate"), `squeeze_channel` (whether a single channel has no axis)
 * `group_window`: within windows of so many samples, those of one subject that lie near each other follow each other
 * `consumer`: "cpu", or "device" where batches are only copied away
-* `device`: "cpu", "cuda", "cuda_host" (pinned host memory); `device_id` (0); `cast`: "auto", "host", "device"
+* `device`: `"cpu"`, `"cuda"`, `"cuda_host"` (pinned host memory); `device_id` (0); `cast`: `"auto"`, `"host"`,
+  `"device"`
 
 `length(loader)` is the number of batches of an epoch on this rank. The batches are the same for any number of threads.
 At most `prefetch` + 1 batches exist at a time, those that you hold or have arrays of counted: copy what you keep.
 Loaders with batches on a GPU or in pinned memory are closed when Julia ends.
 
-Tasks on several threads may ask for batches at once, and each gets others.
+A loader has threads and memory that the garbage collector does not see: `close` it where you are done with it, above
+all where loaders are made one after the other.
+
+Tasks on several threads may ask for batches at once, and each gets others. Where they do so by [`next_batch`](@ref),
+let them close each batch and its arrays, or raise `prefetch` by their number: else each waits for the garbage of the
+others.
 
 Errors: `err_argument` where options contradict each other or the data, `err_not_found`, `err_memory`, `err_no_device`.
 """
@@ -92,7 +98,7 @@ function category(given, roots)
     given isa Union{NamedTuple,AbstractDict} ||
         throw(ArgumentError("a category is $(repr(given)), expected a name or a named tuple"))
     options = Dict{Symbol,Any}(Symbol(name) => value for (name, value) in pairs(given))
-    check_names(vxf_category, keys(options), "option of a category", (:entries,))
+    check_names(vxf_category, keys(options), "option of a category")
     get(options, :name, nothing) === nothing &&
         throw(VoxFeedError("err_argument", "a category needs a name, as in (name=\"images\",); this one has " *
                                            (isempty(options) ? "nothing" : join(sort!(collect(keys(options))), ", "))))

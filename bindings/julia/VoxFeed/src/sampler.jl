@@ -58,11 +58,18 @@ The ranges of the volume that the row's valid voxels come from: `volume[in_volum
 in_volume(sample::Sample) = map(ranged, sample.offset .+ sample.valid_offset, sample.valid_shape)
 
 """
-    in_row(sample)
+    in_row(sample; thin_axis="drop")
 
 The ranges of the row that hold valid voxels: `images[in_row(sample)..., channel, row]`.
+
+`thin_axis` is the loader's option: with "drop", its default, slices have no axis of one voxel, and so no range for it.
 """
-in_row(sample::Sample) = map(ranged, sample.valid_offset, sample.valid_shape)
+function in_row(sample::Sample; thin_axis="drop")
+    ranges = map(ranged, sample.valid_offset, sample.valid_shape)
+    keeps = word_of(:vxf_thin_axis, choice(:vxf_thin_axis, thin_axis, "thin_axis")) == "keep"
+    return keeps || sample.thin_axis === nothing ? ranges :
+           (ranges[1:sample.thin_axis-1]..., ranges[sample.thin_axis+1:end]...)
+end
 
 ranged(begins, extent) = (begins + 1):(begins + extent)
 
@@ -76,8 +83,11 @@ The samples of an epoch before they are ordered: regions of subjects, numbered s
 * "slices": `axes`, which are cut across, in order, a number or several, 1 being the fastest axis; by default
   the slowest
 * "grid", patches from one corner to the other: `patch_shape` (0: the whole axis), `stride` (0: the patch's extent less
-  the overlap) or `overlap` (0), `border` ("drop", "clip", "pad", "shift": what happens at the far border)
-* "uniform", patches at random places: `patch_shape`, `samples_per_subject` (in an epoch; 0, the default, is 1)
+  `border` (of patches that would reach beyond
+  the far border: "drop", the default, leaves them out, "clip" cuts them, "pad" lets them reach outside, "shift" moves
+  them inside)
+* "uniform", patches at random places: `patch_shape` (0 or none: the whole axis), `samples_per_subject` (in an epoch; 0,
+  the default, is 1)
 
 `patch_shape`, `stride` and `overlap` have one number for each spatial axis, in voxels: (width, height, depth).
 

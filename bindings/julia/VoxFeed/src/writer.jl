@@ -57,6 +57,7 @@ end
 
 Writes all subjects of a dataset, read in parallel; returns whether all of them were written.
 
+Voxels, as values, and geometry are written; attributes and splits are not.
 `progress(done, total)` is called as subjects are done; where it returns `true`, writing stops. What it throws stops it
 too, and is thrown here.
 """

@@ -15,7 +15,8 @@ function varargout = call(command, varargin)
         is_ours = strncmp(identifier, 'voxfeed:', 8);
         if ~is_ours && ~isempty(strfind(text, 'voxfeed_mex')) %#ok<STREMP>
             identifier = 'voxfeed:build';
-            text = ['the MEX of voxfeed cannot be used: run build of bindings/matlab once. The reason: ', text];
+            text = ['the MEX of voxfeed cannot be used: run build in the folder that holds +voxfeed once. The ', ...
+                'reason: ', text];
         end
         error(struct('message', text, 'identifier', identifier, 'stack', failure.stack));
     end
