@@ -43,9 +43,10 @@ class Docstrings(Case):
         self.assertFalse(numpy.array_equal(results[0], results[2]))
 
         self.says(voxfeed.montage, "slices (0: 6)", "0: 240")
-        for name, options in (("zero", dict(slices=0, tile_pixels=0)), ("said", dict(slices=6, tile_pixels=240))):
+        for name, options in (("zero.png", dict(slices=0, tile_pixels=0)),
+                              ("said.png", dict(slices=6, tile_pixels=240))):
             voxfeed.montage(self.path(name), [volume((9, 20, 30))], **options)
-        with open(self.path("zero"), "rb") as zero, open(self.path("said"), "rb") as said:
+        with open(self.path("zero.png"), "rb") as zero, open(self.path("said.png"), "rb") as said:
             self.assertEqual(zero.read(), said.read())
 
     def test_a_batch_is_never_larger_than_the_epoch(self):
