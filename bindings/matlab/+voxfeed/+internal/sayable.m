@@ -1,5 +1,5 @@
 function value = sayable(value, what)
-    % A value as jsonencode writes it exactly in every host: no singles, no maps whose keys are numbers.
+    % A value that jsonencode writes right in every host: no singles, no maps whose keys are numbers.
 
     % SPDX-License-Identifier: MIT OR Apache-2.0
     if isa(value, 'containers.Map')
@@ -27,8 +27,11 @@ function value = sayable(value, what)
     elseif iscell(value)
         value = cellfun(@(one) voxfeed.internal.sayable(one, what), value, 'UniformOutput', false);
     elseif isstruct(value)
-        value = arrayfun(@(one) structfun(@(part) voxfeed.internal.sayable(part, what), one, ...
-            'UniformOutput', false), value);
+        for at = 1:numel(value)
+            for name = fieldnames(value)'
+                value(at).(name{1}) = voxfeed.internal.sayable(value(at).(name{1}), what);
+            end
+        end
     elseif ~(ischar(value) || islogical(value))
         error('voxfeed:argument', '%s has a %s in it, which JSON cannot say', what, class(value));
     end
