@@ -327,8 +327,10 @@ impl<'a> View<'a> {
 
     /// How it is drawn where that is not said: images of integers have more values than label maps have labels.
     fn look(&self, column: &MontageColumn<'_>) -> Look {
-        if column.look != Look::Auto {
-            return column.look;
+        match column.look {
+            Look::Auto if column.volume.dtype.is_float() => return Look::Grey,
+            Look::Auto => {}
+            given => return given,
         }
         let (mut labels, mut lowest) = (BTreeSet::new(), 0.0f64);
         self.sample(|_, value| {
@@ -337,8 +339,7 @@ impl<'a> View<'a> {
                 labels.insert(value.to_bits());
             }
         });
-        let are_labels = !column.volume.dtype.is_float() && lowest >= 0.0 && labels.len() <= MOST_LABELS;
-        if are_labels { Look::Labels } else { Look::Grey }
+        if lowest >= 0.0 && labels.len() <= MOST_LABELS { Look::Labels } else { Look::Grey }
     }
 
     /// The values that are drawn black and white.

@@ -194,11 +194,7 @@ The names of its categories, in order.
 """
 Base.keys(batch::Batch) = Vector{String}(read_json(lent_text(vxf_batch_categories, batch)))
 
-function Base.length(batch::Batch)
-    count = Ref{UInt64}(0)
-    call(vxf_batch_len, batch, count)
-    return Int(count[])
-end
+Base.length(batch::Batch) = number_of(vxf_batch_len, batch)
 
 describe(io, batch::Batch) = print(io, plural(length(batch), "sample"), ": ", join(keys(batch), ", "))
 

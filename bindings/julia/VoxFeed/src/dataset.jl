@@ -42,11 +42,7 @@ function Dataset(path=nothing; options...)
     end
 end
 
-function Base.length(dataset::Dataset)
-    count = Ref{UInt64}(0)
-    call(vxf_dataset_len, dataset, count)
-    return Int(count[])
-end
+Base.length(dataset::Dataset) = number_of(vxf_dataset_len, dataset)
 
 describe(io, dataset::Dataset) = print(io, plural(length(dataset), "subject"))
 
@@ -69,11 +65,7 @@ follow are its.
 
 Errors: `err_argument` where the id is empty or taken.
 """
-function add_subject(dataset::Dataset, id)
-    number = Ref{UInt64}(0)
-    call(vxf_dataset_add_subject, dataset, text(id, "id"), number)
-    return Int(number[]) + 1
-end
+add_subject(dataset::Dataset, id) = number_of(vxf_dataset_add_subject, dataset, text(id, "id")) + 1
 
 """
     add_file(dataset, subject, category, entry, path; channel="auto", inner=nothing)
@@ -196,11 +188,7 @@ ids(dataset::Dataset) = String[subject_id(dataset, subject) for subject in 1:len
 
 The number of the subject of this id. Errors: `err_not_found` where there is none.
 """
-function find(dataset::Dataset, id)
-    number = Ref{UInt64}(0)
-    call(vxf_dataset_find, dataset, text(id, "id"), number)
-    return Int(number[]) + 1
-end
+find(dataset::Dataset, id) = number_of(vxf_dataset_find, dataset, text(id, "id")) + 1
 
 """
     categories(dataset, subject=1)

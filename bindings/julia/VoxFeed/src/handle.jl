@@ -184,3 +184,10 @@ function lent_text(f, object, arguments...)
         unsafe_string(out[])
     end
 end
+
+"The number that a function writes to its last parameter."
+function number_of(f, arguments...)
+    number = Ref{UInt64}(0)
+    call(f, arguments..., number)
+    return Int(number[])
+end

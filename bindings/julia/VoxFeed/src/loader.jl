@@ -111,11 +111,7 @@ function category(given, roots)
     return with(raw, Dict(:entries => pointer(pointers), :entry_count => length(names)))
 end
 
-function Base.length(loader::Loader)
-    count = Ref{UInt64}(0)
-    call(vxf_loader_len, loader, count)
-    return Int(count[])
-end
+Base.length(loader::Loader) = number_of(vxf_loader_len, loader)
 
 describe(io, loader::Loader) = print(io, plural(length(loader), "batch"), " an epoch")
 

@@ -153,11 +153,7 @@ function spatial(given, volume, what)
     return slowest_first(Val(VXF_MAX_AXES), [number(Int, one, what) for one in numbers])
 end
 
-function Base.length(sampler::Sampler)
-    count = Ref{UInt64}(0)
-    call(vxf_sampler_len, sampler, count)
-    return Int(count[])
-end
+Base.length(sampler::Sampler) = number_of(vxf_sampler_len, sampler)
 
 describe(io, sampler::Sampler) = print(io, plural(length(sampler), "sample"))
 
